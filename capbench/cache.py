@@ -1,0 +1,121 @@
+"""The content-addressed store of derived values: one SQLite file, shared by all runs.
+
+A value's key holds everything that can change it: the kind of need, the backend's fingerprint, the
+need's parameters and the digest of the item. Values are written chunk by chunk, so that a killed run
+keeps what it has paid for. Each value carries a checksum; a damaged one is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from capbench.errors import BadData
+from capbench.paths import cache_root
+
+SCHEMA = """
+create table if not exists entries (
+    key blob primary key, kind text not null, backend text not null,
+    made real not null, sum blob not null, data blob not null
+) without rowid
+"""
+QUERY_SIZE = 500  # keys a query, below SQLite's oldest limit of 999 variables
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLine:
+    """What the cache holds of one kind and backend."""
+
+    kind: str
+    backend: str
+    entries: int
+    bytes: int
+
+
+def value_key(kind: str, backend: str, params: str, item: str) -> bytes:
+    """The address of a value."""
+    text = "\x00".join((kind, backend, params, item))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+
+
+def checksum(data: bytes) -> bytes:
+    """Eight bytes that notice damage."""
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+class Cache:
+    """An open cache. Safe for several processes at once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The values that are there and whole."""
+        found: dict[bytes, bytes] = {}
+        for start in range(0, len(keys), QUERY_SIZE):
+            part = keys[start : start + QUERY_SIZE]
+            marks = ",".join("?" * len(part))
+            query = f"select key, sum, data from entries where key in ({marks})"  # noqa: S608 -- only ? marks
+            found |= {key: data for key, mark, data in self._db.execute(query, part) if checksum(data) == mark}
+        return found
+
+    def put(self, kind: str, backend: str, values: Mapping[bytes, bytes]) -> None:
+        """Store values in one transaction."""
+        now = time.time()
+        rows = [(key, kind, backend, now, checksum(data), data) for key, data in values.items()]
+        with self._db:
+            self._db.executemany("insert or replace into entries values (?, ?, ?, ?, ?, ?)", rows)
+
+    def stats(self) -> list[CacheLine]:
+        """Counts and sizes by kind and backend."""
+        query = "select kind, backend, count(*), sum(length(data)) from entries group by 1, 2 order by 1, 2"
+        return [CacheLine(*row) for row in self._db.execute(query)]
+
+    def prune(self, days: float) -> int:
+        """Drop values made more than this many days ago; how many went."""
+        with self._db:
+            gone = self._db.execute("delete from entries where made < ?", (time.time() - days * 86400,)).rowcount
+        self._db.execute("vacuum")
+        return gone
+
+    def damaged(self) -> Iterator[bytes]:
+        """Keys of values that do not match their checksum."""
+        for key, mark, data in self._db.execute("select key, sum, data from entries"):
+            if checksum(data) != mark:
+                yield key
+
+    def drop(self, keys: Iterable[bytes]) -> None:
+        """Forget these values."""
+        with self._db:
+            self._db.executemany("delete from entries where key = ?", [(key,) for key in keys])
+
+
+def cache_file() -> Path:
+    """Where the values are kept."""
+    return cache_root() / "values.sqlite"
+
+
+@contextmanager
+def open_cache(path: Path | None = None) -> Iterator[Cache]:
+    """Open (or make) the cache.
+
+    Raises:
+        BadData: the file is not a cache or is damaged as a whole.
+    """
+    file = path or cache_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file, timeout=60)
+    try:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.execute(SCHEMA)
+        yield Cache(connection)
+    except sqlite3.DatabaseError as error:
+        raise BadData(f"the cache {file} cannot be used: {error}", cure=f"remove it: rm {file}*") from error
+    finally:
+        connection.close()

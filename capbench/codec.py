@@ -1,0 +1,93 @@
+"""Files to dataclasses and back, strictly: the only module that knows cattrs.
+
+An unknown key, a wrong type or a missing field is an error that says where ($.metrics[0].use).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.v import transform_error
+
+from capbench.errors import BadData, Fault
+
+T = TypeVar("T")
+
+
+def strict(kind: type) -> Any:
+    """A hook that takes exactly this type (an int may stand for a float)."""
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is kind or (kind is float and type(value) is int):
+            return kind(value)
+        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+
+    return hook
+
+
+def converter() -> cattrs.Converter:
+    """A converter that refuses unknown keys and silent conversions."""
+    made = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (str, int, float, bool):
+        made.register_structure_hook(kind, strict(kind))
+    return made
+
+
+CONVERTER = converter()
+
+
+def structure(value: Any, kind: type[T], source: str) -> T:
+    """Plain data as a dataclass.
+
+    Raises:
+        BadData: every difference, with its path in ``source``.
+    """
+    try:
+        return CONVERTER.structure(value, kind)
+    except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError, TypeError, ValueError) as error:
+        faults = [Fault(source, line) for line in transform_error(error)]
+        raise BadData(f"{source} is not as it should be:", faults) from error
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as plain data."""
+    return CONVERTER.unstructure(value)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """A TOML file as a dataclass.
+
+    Raises:
+        BadData: not TOML, or not of this form.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadData(f"{path} is not TOML: {error}") from error
+    return structure(data, kind, str(path))
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """A JSON file as a dataclass.
+
+    Raises:
+        BadData: not JSON, or not of this form.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadData(f"{path} is not JSON: {error}") from error
+    return structure(data, kind, str(path))
+
+
+def to_json(value: Any, *, indent: int | None = 1) -> str:
+    """Canonical JSON: sorted keys, UTF-8, and never NaN."""
+    return json.dumps(plain(value), ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+
+
+
+__all__ = ["plain", "read_json", "read_toml", "structure", "to_json"]

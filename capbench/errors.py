@@ -1,0 +1,89 @@
+"""Every error a user can meet, with its exit code and its cure.
+
+    CapbenchError
+    +-- CheckFailed      1   the answer is no: a failed check, a stale table
+    +-- UsageError       2   a wrong spec, name or option
+    +-- MissingPart      3   something needed is not installed or not bound
+    +-- BadData          4   faults in files, all of them together
+    |   +-- NotComparable    numbers whose signatures differ
+    +-- TooManyUnscored  5   finished, but too many items have no score
+
+Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in some input.
+
+    where: the file with line, row or JSON path, or the id. what: what is wrong. cure: what to do.
+    """
+
+    where: str
+    what: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        """One line: where, what and the cure."""
+        return f"{self.where}: {self.what}" + (f" ({self.cure})" if self.cure else "")
+
+
+class CapbenchError(Exception):
+    """The root. ``cure`` says what to type or change."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+
+    def __str__(self) -> str:
+        """The message, and the cure on a line of its own."""
+        return f"{self.message}\n  -> {self.cure}" if self.cure else self.message
+
+
+class CheckFailed(CapbenchError):
+    """A check ran and its answer is no."""
+
+
+class UsageError(CapbenchError):
+    """The words of the call are wrong: an unknown name, a bad parameter."""
+
+    exit_code = 2
+
+
+class MissingPart(CapbenchError):
+    """A package, a model, a program or a binding is missing."""
+
+    exit_code = 3
+
+
+class BadData(CapbenchError):
+    """Input that cannot be used; holds every fault that was found, not only the first."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, faults: Sequence[Fault] = (), cure: str = "") -> None:
+        self.faults = tuple(faults)
+        lines = [message, *(f"  {fault}" for fault in self.faults[:SHOWN_FAULTS])]
+        if len(self.faults) > SHOWN_FAULTS:
+            lines.append(f"  ... and {len(self.faults) - SHOWN_FAULTS} more of {len(self.faults)} in all")
+        super().__init__("\n".join(lines), cure)
+
+
+class NotComparable(BadData):
+    """Two numbers that must not stand side by side."""
+
+
+class TooManyUnscored(CapbenchError):
+    """The run is complete, but more items than allowed have no score."""
+
+    exit_code = 5

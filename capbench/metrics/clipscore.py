@@ -1,0 +1,89 @@
+"""CLIPScore and RefCLIPScore (Hessel et al. 2021, "CLIPScore", section 3) on any encoder.
+
+Only with CLIP ViT-B/32, OpenAI weights, are these the paper's numbers: the encoder stands in every
+signature. Texts go to the encoder raw, with the paper's prefix, references too (jmhessel/clipscore,
+clipscore.py at 1036465).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from capbench.needs import Captions, Images, References, Vectors
+from capbench.protocols import Need
+from capbench.ragged import Ragged
+from capbench.types import Column
+
+if TYPE_CHECKING:
+    from capbench.types import Array, Floats
+
+
+def paired_cosines(a: Floats, b: Floats) -> Array:
+    """The cosine of row i of a with row i of b (unit rows), summed in float64."""
+    cosines: Array = np.einsum("nd,nd->n", a, b, dtype=np.float64)
+    return cosines
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """CLIPScore: weight * max(cos(image, caption), 0)."""
+
+    name: ClassVar[str] = "clipscore"
+    version: ClassVar[int] = 1
+    columns: ClassVar[Mapping[str, Column]] = {"clipscore": Column("CLIPScore", low=0.0)}
+
+    encoder: str = "clip"
+    prefix: str = "A photo depicts "
+    weight: float = 2.5
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Vectors of the pictures and of the captions."""
+        return {
+            "image": Vectors(Images(), self.encoder),
+            "text": Vectors(Captions(), self.encoder, self.prefix),
+        }
+
+    def rows(self, image: Floats, text: Floats) -> Mapping[str, Array]:
+        """One score an item. image, text: unit rows, items x width."""
+        return {"clipscore": self.weight * np.clip(paired_cosines(image, text), 0, None)}
+
+
+@dataclass(frozen=True, slots=True)
+class RefClipScore:
+    """RefCLIPScore: the harmonic mean of CLIPScore and the best caption-reference cosine.
+
+    The best cosine is floored at 0, as the paper writes; the authors' code leaves out the floor, which
+    matters only where every reference points away from the caption. Two zeros give 0.
+    """
+
+    name: ClassVar[str] = "refclipscore"
+    version: ClassVar[int] = 1
+    columns: ClassVar[Mapping[str, Column]] = {"refclipscore": Column("RefCLIPScore", low=0.0)}
+
+    encoder: str = "clip"
+    prefix: str = "A photo depicts "
+    weight: float = 2.5
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Vectors of the pictures, the captions and the references."""
+        return {
+            "image": Vectors(Images(), self.encoder),
+            "text": Vectors(Captions(), self.encoder, self.prefix),
+            "references": Vectors(References(), self.encoder, self.prefix),
+        }
+
+    def rows(self, image: Floats, text: Floats, references: Ragged[Floats]) -> Mapping[str, Array]:
+        """One score an item; NaN where an item has no reference."""
+        clip = self.weight * np.clip(paired_cosines(image, text), 0, None)
+        cosines = paired_cosines(text[references.owners], references.values)
+        best = np.full(len(references), -np.inf)
+        np.maximum.at(best, references.owners, cosines)
+        floored = np.where(references.counts > 0, np.clip(best, 0, None), np.nan)
+        total = clip + floored
+        return {"refclipscore": 2 * clip * floored / np.where(total == 0, 1, total)}

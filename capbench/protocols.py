@@ -1,0 +1,239 @@
+"""Everything a plugin can be, on one page. Shapes, not base classes: any object that fits will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from capbench.types import BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from capbench.types import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a part lacks, and what to type to get it."""
+
+    what: str
+    cure: str
+
+
+class Need(Protocol):
+    """What a metric asks for: a frozen, hashable value. Equal needs are computed once."""
+
+    @property
+    def kind(self) -> str:
+        """The word that stands for it in cache keys and plans."""
+        ...
+
+
+class DerivedNeed(Need, Protocol):
+    """A need made from another one by a backend, item by item."""
+
+    @property
+    def of(self) -> Need:
+        """The need whose items it is made from."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """The spec or alias of the backend that makes it."""
+        ...
+
+    @property
+    def backend_kind(self) -> str:
+        """encoder, generator, parser, judge or tokenizer."""
+        ...
+
+    @property
+    def cached(self) -> bool:
+        """Whether values are worth keeping on disk."""
+        ...
+
+    def inputs(self, item: Any) -> list[Any]:
+        """What is handed to ``compute`` for one item of the source (most needs: the item itself)."""
+        ...
+
+    def compute(self, session: Any, items: Sequence[Any]) -> Sequence[Any]:
+        """One value or Failure for each item, in order."""
+        ...
+
+    def pack(self, value: Any) -> bytes:
+        """A value as bytes for the cache."""
+        ...
+
+    def unpack(self, data: bytes) -> Any:
+        """The value again; equal to what was packed."""
+        ...
+
+    def gather(self, values: Sequence[Any]) -> Any:
+        """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
+        ...
+
+
+class Metric(Protocol):
+    """A frozen dataclass that says what it needs and turns it into rows with numpy."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    columns: ClassVar[Mapping[str, Column]]
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Argument names of ``rows`` -> needs."""
+        ...
+
+    # rows(self, **features) -> Mapping[str, Array] | Rows: one float64 an item and column.
+    # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
+    #           corpus: ClassVar[bool] = True where a row depends on the other items.
+    rows: Any
+
+
+class Captioner(Protocol):
+    """Describes pictures. ``fingerprint`` is cheap: weights are not loaded for it."""
+
+    name: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """What stands for it in identities: everything that can change a caption."""
+        ...
+
+    def check(self) -> Problem | None:
+        """What is missing, before any work starts."""
+        ...
+
+    def open(self, device: str) -> AbstractContextManager[CaptionSession]:
+        """Load, and give the session; leaving the context frees everything."""
+        ...
+
+
+class CaptionSession(Protocol):
+    """Batch in, the same number out, in order."""
+
+    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Failure]:
+        """One text or Failure for each request."""
+        ...
+
+
+class DerivedCaptioner(Protocol):
+    """A baseline made from the benchmark itself: it has needs, as a metric has, and no session."""
+
+    name: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """As for a captioner."""
+        ...
+
+    def check(self) -> Problem | None:
+        """As for a captioner."""
+        ...
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Argument names of ``captions`` -> needs."""
+        ...
+
+    # captions(self, **features) -> Sequence[str | Failure]: one for each item, in order.
+    captions: Any
+
+
+class Backend(Protocol):
+    """A model or program behind derived needs. ``kind`` says which session it opens."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """name/model/weights@digest/precision: everything that can change a value, not the device."""
+        ...
+
+    def check(self) -> Problem | None:
+        """What is missing, before any work starts."""
+        ...
+
+    def open(self, device: str) -> AbstractContextManager[Any]:
+        """Load, and give the session of its kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors of a batch: float32, one row an item; cut: which texts were truncated (or None).
+
+    failures: index -> reason for items that could not be encoded; their rows are NaN.
+    """
+
+    vectors: Floats
+    cut: NDArray[np.bool_] | None = None
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+class EncoderSession(Protocol):
+    """Pictures and texts into one space. Results must not depend on the batch size."""
+
+    def images(self, refs: Sequence[ImageRef]) -> Encoded:
+        """Vectors of pictures (any length; the need normalises them)."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> Encoded:
+        """Vectors of texts."""
+        ...
+
+
+class GeneratorSession(Protocol):
+    """Texts into pictures."""
+
+    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | Failure]:
+        """One picture or Failure for each prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What a text says: objects, (object, attribute) and (subject, relation, object) with repeats."""
+
+    objects: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    relations: tuple[tuple[str, str, str], ...] = ()
+
+
+class ParserSession(Protocol):
+    """Texts into elements."""
+
+    def parse(self, texts: Sequence[str]) -> Sequence[Elements | Failure]:
+        """The elements of each text, or a Failure that says what could not be read."""
+        ...
+
+
+class TokenizerSession(Protocol):
+    """Texts into words."""
+
+    def tokenize(self, texts: Sequence[str]) -> Sequence[tuple[str, ...]]:
+        """The words of each text."""
+        ...
+
+
+class Dataset(Protocol):
+    """Gives samples in a fixed order, and perhaps bag sets of its own."""
+
+    name: ClassVar[str]
+
+    def load(self) -> Sequence[Sample]:
+        """All samples; faults of its files are raised together as BadData."""
+        ...
+
+    # Optional: bag_sets(self) -> Sequence[BagSet]
+
+
+__all__ = [
+    "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
+    "Problem", "Rows", "TokenizerSession",
+]  # fmt: skip

@@ -1,0 +1,80 @@
+"""Texts as integer words, and lists of unequal length folded flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from capbench.types import Ints
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Tokenized texts as one integer array: text i is ids[offsets[i]:offsets[i + 1]].
+
+    ids: int64 indices into ``vocabulary``; offsets: int64, one more than texts. To read it as
+    tuples of strings, index it or iterate.
+    """
+
+    ids: Ints
+    offsets: Ints
+    vocabulary: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]]) -> Words:
+        """Pack tuples of tokens; the vocabulary is in order of first use."""
+        index: dict[str, int] = {}
+        ids: list[int] = []
+        ends = [0]
+        for text in texts:
+            ids.extend([index.setdefault(word, len(index)) for word in text])
+            ends.append(len(ids))
+        return cls(np.array(ids, np.int64), np.array(ends, np.int64), tuple(index))
+
+    def __len__(self) -> int:
+        """The number of texts."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> tuple[str, ...]:
+        """Text i as strings."""
+        i = range(len(self))[i]
+        return tuple(self.vocabulary[j] for j in self.ids[self.offsets[i] : self.offsets[i + 1]])
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        """Each text as strings."""
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged(Generic[T]):
+    """Several values an item, flat: those of item i are values[offsets[i]:offsets[i + 1]]."""
+
+    values: T
+    offsets: Ints
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Ints:
+        """How many values each item has."""
+        return np.diff(self.offsets)
+
+    @property
+    def owners(self) -> Ints:
+        """The item of each value."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.counts)
+
+
+def ragged(lists: Iterable[Sequence[str]]) -> Ragged[list[str]]:
+    """Flatten lists of texts."""
+    rows = [list(row) for row in lists]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)]).astype(np.int64)
+    return Ragged([text for row in rows for text in row], offsets)

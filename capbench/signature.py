@@ -1,0 +1,91 @@
+"""Signatures: what a number is, spelt out from the fields of its metric and the facts it used.
+
+Nobody writes one by hand: a new field changes the signature by itself. Signatures are kept as
+ordered pairs, rendered last, and never parsed to get data back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+BACKEND_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Ordered (key, value) pairs; equal signatures mean comparable numbers."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """cider|variant:d|tokenizer:ptb/...|refs:5|data:...|v:1 with | : % escaped."""
+        head, *rest = self.pairs
+        return "|".join([escape(head[1]), *(f"{escape(key)}:{escape(value)}" for key, value in rest)])
+
+    @property
+    def short(self) -> str:
+        """The first 8 hex digits of the text's hash."""
+        return short_hash(self.text)
+
+
+def short_hash(text: str) -> str:
+    """8 hex digits that stand for a text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
+def escape(text: str) -> str:
+    """Percent-escape the characters that separate pairs."""
+    return text.replace("%", "%25").replace("|", "%7C").replace(":", "%3A")
+
+
+def digest(values: Iterable[object], size: int = 8) -> str:
+    """A hash of plain values in order, as 2 * size hex digits."""
+    state = hashlib.blake2b(digest_size=size)
+    for value in values:
+        state.update(json.dumps(value, ensure_ascii=True).encode())
+        state.update(b"\n")
+    return state.hexdigest()
+
+
+def of_metric(
+    metric: Any, origin: str, fingerprints: Mapping[str, str], facts: Iterable[tuple[str, str]]
+) -> Signature:
+    """The signature of a metric on a benchmark.
+
+    fingerprints: alias or spec of each backend -> its fingerprint, put in the alias's place.
+    facts: what the metric used of the benchmark: refs, bags, data.
+    """
+    pairs = [("name", metric.name)]
+    for name, value in fields(metric):
+        is_backend = name.endswith(BACKEND_FIELDS) and value in fingerprints
+        pairs.append((name, fingerprints[value] if is_backend else render(value)))
+    pairs += list(facts)
+    if origin:
+        kind, _, rest = origin.partition(":")
+        pairs.append((kind, rest))
+    pairs.append(("v", str(metric.version)))
+    return Signature(tuple(pairs))
+
+
+def fields(part: Any) -> list[tuple[str, Any]]:
+    """The (name, value) pairs of a dataclass, in order; nothing for other objects."""
+    if not dataclasses.is_dataclass(part):
+        return []
+    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part)]
+
+
+def render(value: Any) -> str:
+    """A field's value as text: strings bare, the rest as Python writes it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def fingerprint(part: Any, version: int = 1) -> str:
+    """name(field=value, ...)@version for parts that nothing else can change."""
+    inner = ",".join(f"{name}={value!r}" for name, value in fields(part))
+    return f"{part.name}({inner})@{version}"
