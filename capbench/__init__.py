@@ -1,0 +1,30 @@
+"""capbench: which captioner describes images best, by which measure, and how sure are we?"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+try:
+    __version__ = version("capbench")
+except PackageNotFoundError:  # a checkout that is on the path and not installed
+    __version__ = "0+unknown"
+
+if TYPE_CHECKING:
+    from capbench.api import boards, load_run, run, score
+    from capbench.store import Run
+
+__all__ = ["Run", "__version__", "boards", "load_run", "run", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that ``import capbench`` costs nothing."""
+    if name in ("boards", "load_run", "run", "score"):
+        from capbench import api
+
+        return getattr(api, name)
+    if name == "Run":
+        from capbench.store import Run
+
+        return Run
+    raise AttributeError(f"module 'capbench' has no attribute {name!r}")

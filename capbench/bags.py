@@ -172,7 +172,7 @@ def make_bags(name: str, recipe: str, ids: Sequence[str]) -> BagSet:
 
 def bag_digest(bags: Sequence[Bag]) -> str:
     """A hash of members and targets, in order."""
-    return digest(([b.members, b.targets] for b in bags))
+    return digest([b.members, b.targets] for b in bags)
 
 
 def galleries(bag_set: BagSet, ids: Sequence[str]) -> Galleries:

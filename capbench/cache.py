@@ -39,7 +39,7 @@ class CacheLine:
 
 def value_key(kind: str, backend: str, params: str, item: str) -> bytes:
     """The address of a value."""
-    text = "\x00".join((kind, backend, params, item))
+    text = f"{kind}\x00{backend}\x00{params}\x00{item}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
 
 

@@ -18,7 +18,7 @@ from capbench.errors import BadData, Fault
 T = TypeVar("T")
 
 
-def strict(kind: type) -> Any:
+def strict(kind: Any) -> Any:
     """A hook that takes exactly this type (an int may stand for a float)."""
 
     def hook(value: Any, _: Any) -> Any:
@@ -48,7 +48,12 @@ def structure(value: Any, kind: type[T], source: str) -> T:
     """
     try:
         return CONVERTER.structure(value, kind)
-    except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError, TypeError, ValueError) as error:
+    except (
+        cattrs.BaseValidationError,
+        cattrs.errors.StructureHandlerNotFoundError,
+        TypeError,
+        ValueError,
+    ) as error:
         faults = [Fault(source, line) for line in transform_error(error)]
         raise BadData(f"{source} is not as it should be:", faults) from error
 
@@ -87,7 +92,6 @@ def read_json(path: Path, kind: type[T]) -> T:
 def to_json(value: Any, *, indent: int | None = 1) -> str:
     """Canonical JSON: sorted keys, UTF-8, and never NaN."""
     return json.dumps(plain(value), ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
-
 
 
 __all__ = ["plain", "read_json", "read_toml", "structure", "to_json"]

@@ -152,7 +152,8 @@ class Vectors:
 
     def pack(self, value: Any) -> bytes:
         """One byte for the cut, then the floats."""
-        return struct.pack("?", value.cut) + value.values.astype("<f4").tobytes()
+        floats: bytes = value.values.astype("<f4").tobytes()
+        return struct.pack("?", value.cut) + floats
 
     def unpack(self, data: bytes) -> Vector:
         """The same floats."""

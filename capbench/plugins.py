@@ -183,8 +183,9 @@ def build(target: Any, spec: Spec, text: str) -> Any:
         if spec.params:
             raise UsageError(f"{spec.target} is a ready value and takes no parameters")
         return target
+    make: Any = target
     if not dataclasses.is_dataclass(target):
-        return target(**spec.params)
+        return make(**spec.params)
     fields = {f.name: f for f in dataclasses.fields(target) if f.init}
     for name, value in spec.params.items():
         if name not in fields:
@@ -195,15 +196,13 @@ def build(target: Any, spec: Spec, text: str) -> Any:
             )
         check_type(spec.target, name, str(fields[name].type), value)
     required = [
-        f.name
-        for f in fields.values()
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        f.name for f in fields.values() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     absent = [name for name in required if name not in spec.params]
     if absent:
         raise UsageError(f"{text!r} lacks {', '.join(absent)}", f"write {spec.target}({absent[0]}=...)")
     widened = {n: float(v) if fields[n].type == "float" and isinstance(v, int) else v for n, v in spec.params.items()}
-    return target(**widened)
+    return make(**widened)
 
 
 def check_type(target: str, name: str, annotation: str, value: Any) -> None:

@@ -53,9 +53,7 @@ def digest(values: Iterable[object], size: int = 8) -> str:
     return state.hexdigest()
 
 
-def of_metric(
-    metric: Any, origin: str, fingerprints: Mapping[str, str], facts: Iterable[tuple[str, str]]
-) -> Signature:
+def of_metric(metric: Any, origin: str, fingerprints: Mapping[str, str], facts: Iterable[tuple[str, str]]) -> Signature:
     """The signature of a metric on a benchmark.
 
     fingerprints: alias or spec of each backend -> its fingerprint, put in the alias's place.

@@ -8,7 +8,7 @@ fixed under resampling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,7 +31,9 @@ class Interval(NamedTuple):
     high: float
 
 
-def intervals(rows: Rows, reduce: Reduce | None = None, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+def intervals(
+    rows: Rows, reduce: Reduce | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
     """The score of each column with its interval.
 
     reduce: the metric's own fold of summed columns; columns that it does not return are means.
@@ -47,7 +49,7 @@ def intervals(rows: Rows, reduce: Reduce | None = None, resamples: int = RESAMPL
 def paired_differences(
     first: Rows, second: Rows, reduce: Reduce | None = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Interval]:
-    """first - second for each column, over the same resampled units.
+    """First - second for each column, over the same resampled units.
 
     Both must have the same rows in the same order; a row that is unscored in one is left out of both.
     """
@@ -91,15 +93,13 @@ def units(rows: Rows) -> tuple[Ints, int]:
     return unit.astype(np.int64), len(names)
 
 
-def resampled_weights(n: int, resamples: int, seed: int) -> list[Array]:
-    """How often each unit is drawn in each resample, in chunks of resamples."""
+def resampled_weights(n: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each unit is drawn in each resample, chunk by chunk so that memory stays flat."""
     generator = np.random.default_rng(seed)
-    chunks = []
     for start in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - start)
         draws = generator.integers(0, n, (size, n)) + n * np.arange(size)[:, None] if n else np.zeros((size, 0), int)
-        chunks.append(np.bincount(draws.ravel(), minlength=size * n).reshape(size, n).astype(np.float64))
-    return chunks
+        yield np.bincount(draws.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
 def percentile(value: float, drawn: list[Array]) -> Interval:
@@ -119,5 +119,6 @@ def common(first: Rows, second: Rows) -> tuple[Rows, Rows]:
         raise ValueError("the two runs have different columns")
     holes = {n: np.isnan(first.columns[n]) | np.isnan(second.columns[n]) for n in first.columns}
     return tuple(  # type: ignore[return-value]
-        type(r)({n: np.where(holes[n], np.nan, c) for n, c in r.columns.items()}, r.items, r.bags) for r in (first, second)
+        type(r)({n: np.where(holes[n], np.nan, c) for n, c in r.columns.items()}, r.items, r.bags)
+        for r in (first, second)
     )

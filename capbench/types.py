@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """A picture by its path; ``digest`` is blake2b of the file's bytes, "" when it cannot be read.

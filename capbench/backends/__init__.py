@@ -1,0 +1,1 @@
+"""The built-in backends; each is named by an entry point."""

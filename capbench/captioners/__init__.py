@@ -1,0 +1,1 @@
+"""The built-in captioners; each is named by an entry point."""

@@ -134,7 +134,7 @@ class Nearest:
 
     def captions(self, image: Floats, references: Ragged[list[str]]) -> Sequence[str | Failure]:
         """One reference an item; a Failure where the picture has no vector."""
-        usable = np.isfinite(image).all(axis=1)
+        usable = np.asarray(np.isfinite(image).all(axis=1))
         donors = np.flatnonzero(usable & (references.counts > 0))
         answers: list[str | Failure] = []
         for start in range(0, len(image), CHUNK):

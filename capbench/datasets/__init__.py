@@ -1,0 +1,1 @@
+"""The built-in datasets; each is named by an entry point."""

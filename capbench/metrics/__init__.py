@@ -1,0 +1,1 @@
+"""The built-in metrics; each is named by an entry point."""

@@ -98,14 +98,14 @@ def count_rivals(image: Floats, text: Floats, galleries: Galleries) -> tuple[Arr
     Equal pictures are reduced to one column before the product, so that identical vectors have the
     identical score whatever kernel or block size the matrix product takes.
     """
-    usable = np.isfinite(image).all(axis=1)
+    usable = np.asarray(np.isfinite(image).all(axis=1))
     _, first, same = np.unique(row_bytes(image), return_index=True, return_inverse=True)
     distinct = image[first]
     n = len(galleries.targets)
     above, equal, size = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     order = np.argsort(galleries.bags, kind="stable")
     bounds = np.searchsorted(galleries.bags[order], np.arange(len(galleries.offsets)))
-    readable = usable & np.isfinite(text).all(axis=1)
+    readable = usable & np.asarray(np.isfinite(text).all(axis=1))
     for g in range(len(galleries.offsets) - 1):
         members = galleries.members[galleries.offsets[g] : galleries.offsets[g + 1]]
         columns, copies = np.unique(same[members[usable[members]]], return_counts=True)

@@ -1,0 +1,40 @@
+# VENV=DIR puts the environment elsewhere; PYTHON=... chooses the interpreter it is made from.
+VENV ?= .venv
+PYTHON ?= python3
+RUN = $(VENV)/bin
+PIP = $(RUN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+DEMO = "speaker" "speaker(flaw='no_colour')" "speaker(flaw='miscount')" "speaker(flaw='invent')" human nearest shuffled constant
+
+.PHONY: setup demo test check docs board
+
+setup: $(VENV)/.ready-dev  ## everything that development and the built-in parts need
+
+demo: $(VENV)/.ready-base  ## caption the drawn world with eight captioners and print the table
+	@for captioner in $(DEMO); do $(RUN)/capbench run "$$captioner" -b scenes --runs runs/demo > /dev/null || exit 1; done
+	@$(RUN)/capbench leaderboard scenes --runs runs/demo
+
+test: $(VENV)/.ready-test  ## all tests
+	$(RUN)/python -m pytest
+
+check: $(VENV)/.ready-dev  ## formatting, lint, types, layers, and tables that are current
+	$(RUN)/ruff format --check . && $(RUN)/ruff check . && $(RUN)/mypy && $(RUN)/lint-imports
+	$(RUN)/python tools/docs.py --check
+	for board in leaderboards/*/; do $(RUN)/capbench leaderboard --check $$board || exit 1; done
+
+docs: $(VENV)/.ready-dev  ## write the generated parts of the docs again
+	$(RUN)/python tools/docs.py
+
+board: $(VENV)/.ready-base  ## write the tables of leaderboards/ again from their entries
+	for board in leaderboards/*/; do $(RUN)/capbench leaderboard --rewrite $$board || exit 1; done
+
+$(VENV)/.ready-base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e . && touch $@
+
+$(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[test]' && touch $@ $(VENV)/.ready-base
+
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]' && touch $@ $(VENV)/.ready-base $(VENV)/.ready-test
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,205 @@
+"""The Python way in: a few functions, each one call of the engine or of the readers.
+
+run = capbench.score("predictions.jsonl", "references.json")
+run = capbench.run("speaker(flaw='none')", "scenes")
+run.value("cider"), run.frame()
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from capbench import benchmark as benchmarks
+from capbench import engine, plugins, store
+from capbench.errors import MissingPart, UsageError
+from capbench.leaderboard import Board, gather
+from capbench.scoring import Part
+from capbench.store import Run
+from capbench.types import Generation
+
+DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
+RUNS = Path("runs")
+
+
+class Options(TypedDict, total=False):
+    """What ``run`` takes besides captioner, benchmark and metrics.
+
+    backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
+    run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
+    spec for the benchmark's data; data: the folder they are in. name: the captioner's name in tables.
+    fresh: start over.
+    """
+
+    backends: Mapping[str, str]
+    limit: int
+    runs: Path | str | None
+    generation: Generation
+    device: str
+    dataset: str
+    data: str
+    name: str
+    fresh: bool
+
+
+def run(
+    captioner: str,
+    benchmark: str,
+    metrics: Sequence[str] = (),
+    *,
+    max_missing: float = 1.0,
+    **options: Unpack[Options],
+) -> Run:
+    """Caption a benchmark and score the captions; go on where an earlier run of the same stopped.
+
+    captioner: a spec, or the path of a file with captions. benchmark: a shipped name, a TOML file, or
+    a dataset's spec. metrics: specs (default: the benchmark's). max_missing: the share of unscored rows
+    above which it raises at the end. options: see ``Options``.
+
+    Raises:
+        UsageError, MissingPart, BadData: before any work; TooManyUnscored: when all is done and kept.
+    """
+    result = engine.run(engine.plan(job_of(captioner, benchmark, metrics, **options)))
+    engine.refuse_unscored(result.run, result.asked, max_missing)
+    return replace(result.run, summaries=result.asked)
+
+
+def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Unpack[Options]) -> engine.Job:
+    """What ``run`` will do, built and checked as far as names and files go."""
+    spec = captioner_spec(captioner)
+    loaded = plugins.load("captioners", spec)
+    bench = benchmarks.load(benchmark, options.get("dataset", ""), options.get("data", ""))
+    runs = options.get("runs", RUNS)
+    return engine.Job(
+        captioner=loaded.value,
+        origin=loaded.origin,
+        label=options.get("name") or label_of(loaded.value, spec),
+        benchmark=bench,
+        parts=metric_parts(metrics, bench),
+        aliases={**bench.backends, **options.get("backends", {})},
+        generation=options.get("generation", Generation()),
+        limit=options.get("limit", 0),
+        device=options.get("device", "cpu"),
+        root=None if runs is None else Path(runs),
+        fresh=options.get("fresh", False),
+    )
+
+
+def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark) -> tuple[Part, ...]:
+    """The metrics asked for, else the benchmark's, else the default ones."""
+    stated = {entry.use: entry for entry in bench.metrics}
+    specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
+    parts = []
+    for spec in dict.fromkeys(specs):
+        loaded = plugins.load("metrics", spec)
+        entry = stated.get(spec, benchmarks.MetricEntry(spec))
+        parts.append(Part(loaded.value, loaded.origin, spec, entry.label, entry.headline))
+    return tuple(parts)
+
+
+def captioner_spec(text: str) -> str:
+    """A spec as it is; the path of a file with captions as file(path=...).
+
+    Raises:
+        UsageError: it looks like a file and is none.
+    """
+    if Path(text).is_file() and not text.endswith(".py"):
+        return f"file(path={text!r})"
+    is_path = "/" in text or text.endswith((".json", ".jsonl", ".csv", ".gz"))
+    if is_path and "(" not in text and ":" not in text and text.count("/") != 1:
+        raise UsageError(f"there is no file {text}")
+    return text
+
+
+def label_of(captioner: Any, spec: str) -> str:
+    """The name in tables: the captioner's own label, else its name with the values it was given."""
+    own = getattr(captioner, "label", "")
+    if own:
+        return str(own)
+    parsed = plugins.parse(spec)
+    if captioner.name == "file":
+        params = dict(parsed.params)
+        return str(params.get("field") or Path(str(params["path"])).stem).rpartition(".")[2]
+    values = [str(value) for value in parsed.params.values()]
+    return "-".join([str(captioner.name), *values])
+
+
+def score(
+    predictions: str | Path,
+    references: str | Path,
+    metrics: Sequence[str] = (),
+    *,
+    images: str | Path = "",
+    backends: Mapping[str, str] | None = None,
+    samples: int = 1,
+    extra: str = "error",
+) -> Run:
+    """Score a file of captions against a file of references, with no benchmark and nothing written.
+
+    The forms of both files are recognised by their content; captions are matched by id. Metrics:
+    bleu, rouge_l and cider unless others are named.
+
+    Raises:
+        UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
+    """
+    for path in (predictions, references):
+        if not Path(path).is_file():
+            raise UsageError(f"there is no file {path}")
+    dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
+    spec = f"file(path={str(predictions)!r}, samples={samples}, extra={extra!r})"
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        BadData: no run there, or a damaged one.
+    """
+    path = Path(folder)
+    record = store.read_record(path)
+    if record.status != "finished":
+        raise MissingPart(f"{path} is not finished", "run the same command again: it goes on where it stopped")
+    captions_file = path / store.CAPTIONS
+    captions = store.parse_captions(captions_file.read_bytes(), captions_file) if captions_file.exists() else ()
+    ids = tuple(dict.fromkeys(c.id for c in captions)) or None
+    scored = store.read_scores(path, ids)
+    return Run(record, store.read_summary(path), captions, scored, ids or (), path)
+
+
+def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", sort: str = "") -> list[Board]:
+    """Tables of the runs below folders, one for each benchmark and set of comparable signatures."""
+    roots = [runs] if isinstance(runs, str | Path) else runs
+    return gather([Path(root) for root in roots], benchmark, sort)
+
+
+def scores_object(run_: Run) -> dict[str, Any]:
+    """A run's numbers as plain data for --json: ``scores`` lists metric, column, value, low, high and the rest."""
+    folder = None if run_.folder is None else str(run_.folder)
+    return {
+        "captioner": run_.record.label,
+        "benchmark": run_.record.identity.benchmark,
+        "run": folder,
+        "scores": [asdict(summary) for summary in run_.summaries],
+        "notes": list(run_.record.notes),
+    }
+
+
+def per_item_lines(run_: Run) -> str:
+    """Every number of every item as JSON lines: id, sample, metric, column, value, reason."""
+    lines = []
+    for metric in run_.scored:
+        rows = metric.rows
+        items = range(len(metric.samples)) if rows.items is None else rows.items.tolist()
+        for name, column in rows.columns.items():
+            for row, (item, value) in enumerate(zip(items, column.tolist(), strict=True)):
+                known = value == value  # noqa: PLR0124 -- NaN is the one value that differs from itself
+                entry = {
+                    "id": run_.ids[item], "sample": int(metric.samples[row]), "metric": metric.key, "column": name,
+                    "value": value if known else None, "reason": "" if known else metric.reasons.get(row, ""),
+                }  # fmt: skip
+                lines.append(json.dumps(entry, allow_nan=False))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,497 @@
+"""Penn Treebank words, as the reference implementation of the caption metrics cuts them, without Java.
+
+The reference is pycocoevalcap 1.2: Stanford CoreNLP 3.4.1's tokenizer with ``-preserveLines -lowerCase``,
+then 17 punctuation tokens removed. Escapes are lower-cased before that list is applied, so brackets stay
+as ``-lrb-`` and so on; this is what published numbers hold, and it is kept.
+
+The rules (``ptb_rules``) are compiled to one automaton over UTF-16 units that finds the longest match at
+each place; its states are made when first needed. Positions from which nothing can match any more are
+remembered on long tails, so that hostile text costs linear time too.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from capbench.backends.ptb_rules import MACROS, RULES, digits, is_letter, word_marks
+from capbench.protocols import Problem
+
+PUNCTUATION = frozenset(
+    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
+)
+NEXT = "A"  # what stands for the next caption: in the reference's file its first word can decide
+END = f"\n{NEXT}\n"
+LONG = 256
+MEMO_WORDS = 200_000
+MEMO_LENGTH = 40
+
+LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+LONE = re.compile("[\ud800-\udfff]")
+ASTRAL_PART = re.compile("[\ud800-\udfff]")
+ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
+
+
+@dataclass(frozen=True, slots=True)
+class CharSet:
+    """Characters, ranges and the classes ``l`` (letters), ``d`` (digits), ``mark``; perhaps all others."""
+
+    chars: frozenset[str] = frozenset()
+    ranges: tuple[tuple[str, str], ...] = ()
+    classes: str = ""
+    negated: bool = False
+
+    def holds(self, char: str) -> bool:
+        """Whether a UTF-16 unit is one of them."""
+        found = (
+            char in self.chars
+            or any(low <= char <= high for low, high in self.ranges)
+            or ("l" in self.classes and is_letter(char))
+            or ("d" in self.classes and char in digits())
+            or ("m" in self.classes and char in word_marks())
+        )
+        return found != self.negated
+
+
+ANY = CharSet(negated=True)
+
+
+class Nfa:
+    """States with silent steps and steps on one character; patterns are added as fragments."""
+
+    def __init__(self) -> None:
+        self.silent: list[list[int]] = []
+        self.steps: list[tuple[CharSet, int] | None] = []
+        self.final: dict[int, int] = {}
+
+    def state(self) -> int:
+        """A new state."""
+        self.silent.append([])
+        self.steps.append(None)
+        return len(self.silent) - 1
+
+    def add(self, pattern: str, start: int) -> int:
+        """Put a pattern behind ``start``; the state in which it has matched."""
+        return Parser(self, pattern).alternatives(start)
+
+
+class Parser:
+    """Reads one pattern of ``ptb_rules`` into an automaton; malformed patterns raise."""
+
+    def __init__(self, nfa: Nfa, pattern: str) -> None:
+        self.nfa = nfa
+        self.text = pattern
+        self.at = 0
+
+    def peek(self) -> str:
+        """The next character, "" at the end."""
+        return self.text[self.at : self.at + 1]
+
+    def take(self) -> str:
+        """The next character, which is consumed."""
+        self.at += 1
+        return self.text[self.at - 1]
+
+    def alternatives(self, start: int) -> int:
+        """``a|b|c``."""
+        end = self.nfa.state()
+        while True:
+            self.nfa.silent[self.sequence(start)].append(end)
+            if self.peek() != "|":
+                return end
+            self.take()
+
+    def sequence(self, start: int) -> int:
+        """Parts one behind the other, each with its count."""
+        while self.peek() not in ("", "|", ")"):
+            begin = self.at
+            here = self.nfa.state()  # of its own, so that repeating does not lead into what stands beside
+            self.nfa.silent[start].append(here)
+            end = self.atom(here)
+            low, high = self.count()
+            after = self.at
+            if high is None:
+                end = self.loop(here, end, low)
+            elif (low, high) != (1, 1):
+                end = self.copies(here, end, begin, low, high)
+            self.at = after
+            start = end
+        return start
+
+    def loop(self, start: int, end: int, low: int) -> int:
+        """``a*`` and ``a+`` around what stands between start and end."""
+        middle, out = self.nfa.state(), self.nfa.state()
+        self.nfa.silent[end].append(middle)
+        self.nfa.silent[middle] += [start, out]
+        if not low:
+            self.nfa.silent[start].append(out)
+        return out
+
+    def copies(self, start: int, end: int, begin: int, low: int, high: int) -> int:
+        """``a{low,high}``: one copy stands already, the others are read again."""
+        exits = [start] if low == 0 else []
+        for done in range(1, high + 1):
+            if done > 1:
+                self.at = begin
+                end = self.atom(end)
+            if done >= low:
+                exits.append(end)
+        out = self.nfa.state()
+        for state in exits:
+            self.nfa.silent[state].append(out)
+        return out
+
+    def count(self) -> tuple[int, int | None]:
+        """The count behind a part: (1, 1) without one, (low, None) for any number."""
+        mark = self.peek()
+        if mark and mark in "*+?":
+            self.take()
+            return {"*": (0, None), "+": (1, None), "?": (0, 1)}[mark]
+        if mark != "{":
+            return 1, 1
+        close = self.text.index("}", self.at)
+        low, _, high = self.text[self.at + 1 : close].partition(",")
+        self.at = close + 1
+        return int(low), int(high or low)
+
+    def atom(self, start: int) -> int:
+        """One character, class, macro or group."""
+        char = self.take()
+        if char == "(":
+            end = self.alternatives(start)
+            if self.take() != ")":
+                raise ValueError(self.text)
+            return end
+        if char == "<":
+            close = self.text.index(">", self.at)
+            name = self.text[self.at : close]
+            self.at = close + 1
+            if name != "mark":
+                return self.nfa.add(MACROS[name], start)
+            return self.step(start, CharSet(classes="m"))
+        if char == "[":
+            return self.step(start, self.brackets())
+        if char == "\\":
+            return self.step(start, self.escape())
+        return self.step(start, CharSet(frozenset([char.lower(), char.upper()])))
+
+    def step(self, start: int, chars: CharSet) -> int:
+        """A step on one character."""
+        end = self.nfa.state()
+        self.nfa.steps[start] = (chars, end)
+        return end
+
+    def escape(self) -> CharSet:
+        """What stands behind a backslash."""
+        char = self.take()
+        if char == "A":
+            return ANY
+        if char in "ld":
+            return CharSet(classes=char)
+        if char == "u":
+            self.at += 4
+            return CharSet(frozenset([chr(int(self.text[self.at - 4 : self.at], 16))]))
+        return CharSet(frozenset([ESCAPES.get(char, char)]))
+
+    def brackets(self) -> CharSet:
+        """The rest of ``[...]``."""
+        negated = self.peek() == "^"
+        self.at += negated
+        chars: set[str] = set()
+        ranges: list[tuple[str, str]] = []
+        classes = ""
+        while self.peek() != "]":
+            one = self.escape() if self.take() == "\\" else CharSet(frozenset([self.text[self.at - 1]]))
+            classes += one.classes
+            if self.peek() == "-" and self.text[self.at + 1] != "]":
+                self.take()
+                other = self.escape() if self.take() == "\\" else CharSet(frozenset([self.text[self.at - 1]]))
+                ranges.append((min(one.chars), min(other.chars)))
+            else:
+                chars |= one.chars
+        self.take()
+        return CharSet(frozenset(chars), tuple(ranges), classes, negated)
+
+
+class Automaton:
+    """The deterministic form of some patterns; states are made when text first reaches them."""
+
+    DEAD = -1
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        nfa = self.nfa = Nfa()
+        start = nfa.state()
+        for index, pattern in enumerate(patterns):
+            nfa.final[nfa.add(pattern, start)] = index
+        self.kinds: dict[str, tuple[bool, ...]] = {}
+        self.sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
+        self.number = {chars: index for index, chars in enumerate(self.sets)}
+        self.lock = threading.Lock()
+        self.ids: dict[frozenset[int], int] = {}
+        self.nodes: list[frozenset[int]] = []
+        self.moves: list[dict[str, int]] = []
+        self.accepts: list[int] = []
+        self.leaf: list[bool] = []
+        self.by_kind: list[dict[tuple[bool, ...], int]] = []
+        self.intern([start])
+
+    def intern(self, states: Sequence[int]) -> int:
+        """The number of a set of states, closed over silent steps."""
+        seen = set(states)
+        stack = list(seen)
+        while stack:
+            for after in self.nfa.silent[stack.pop()]:
+                if after not in seen:
+                    seen.add(after)
+                    stack.append(after)
+        key = frozenset(s for s in seen if self.nfa.steps[s] or s in self.nfa.final)
+        if not key:
+            return self.DEAD
+        if key not in self.ids:
+            self.nodes.append(key)
+            self.moves.append({})
+            self.by_kind.append({})
+            self.accepts.append(min((self.nfa.final[s] for s in key if s in self.nfa.final), default=-1))
+            self.leaf.append(not any(self.nfa.steps[s] for s in key))
+            self.ids[key] = len(self.nodes) - 1
+        return self.ids[key]
+
+    def learn(self, state: int, char: str) -> int:
+        """The state after a character that this state has not met."""
+        with self.lock:
+            kind = self.kinds.get(char)
+            if kind is None:
+                kind = self.kinds[char] = tuple(chars.holds(char) for chars in self.sets)
+            after = self.by_kind[state].get(kind)
+            if after is None:
+                steps = (self.nfa.steps[s] for s in self.nodes[state])
+                after = self.intern([step[1] for step in steps if step and kind[self.number[step[0]]]])
+                self.by_kind[state][kind] = after
+            self.moves[state][char] = after
+            return after
+
+    def match(self, text: str, at: int, dead: dict[int, bytearray]) -> tuple[int, int, bool]:
+        """The longest match at a position: (pattern or -1, its end, whether more text could matter).
+
+        dead: states and positions known to lead nowhere in this text; long vain searches are added.
+        """
+        moves, accepts = self.moves, self.accepts
+        state, best, end, kept = 0, -1, at, 0
+        stop = len(text)
+        i = at
+        while i < stop:
+            if dead and state in dead and dead[state][i]:
+                break
+            char = text[i]
+            after = moves[state].get(char)
+            if after is None:
+                after = self.learn(state, char)
+            if after < 0:
+                break
+            state = after
+            i += 1
+            if accepts[state] >= 0:
+                best, end, kept = accepts[state], i, state
+        if i - end > LONG:
+            self.bury(text, end, i, kept, dead)
+        return best, end, i == stop and not self.leaf[state]
+
+    def bury(self, text: str, at: int, end: int, state: int, dead: dict[int, bytearray]) -> None:
+        """Remember that reading on from here in this state finds no match."""
+        for i in range(at, end):
+            dead.setdefault(state, bytearray(len(text)))[i] = 1
+            state = self.moves[state][text[i]]
+
+    def ends(self, text: str, at: int, stop: int) -> list[int]:
+        """Every end of a match that begins at ``at``, up to ``stop``, in order."""
+        found = []
+        state = 0
+        for i in range(at, stop):
+            after = self.moves[state].get(text[i])
+            state = self.learn(state, text[i]) if after is None else after
+            if state < 0:
+                break
+            if self.accepts[state] >= 0:
+                found.append(i + 1)
+        return found
+
+
+class Lexer:
+    """The rules, ready to read."""
+
+    def __init__(self) -> None:
+        self.automaton = Automaton([f"({main}){f'({ahead})' if ahead else ''}" for main, ahead, _ in RULES])
+        self.parts: dict[int, tuple[Automaton, Automaton]] = {}
+        self.inner: dict[str, tuple[str, ...] | None] = {}
+        self.last: dict[str, tuple[str, ...]] = {}
+
+    def read(self, text: str, stop: int) -> tuple[list[str], bool]:
+        """The tokens that begin before ``stop``, and whether text behind the end could change them."""
+        tokens: list[str] = []
+        dead: dict[int, bytearray] = {}
+        at, open_end = 0, False
+        while at < stop:
+            rule, end, more = self.automaton.match(text, at, dead)
+            open_end |= more
+            if rule < 0:  # only at an end that cuts the text short
+                return tokens, True
+            _, ahead, shape = RULES[rule]
+            if ahead:
+                end = self.split(text, at, end, rule)
+            if shape in SHORTER and (shape != "-1" or end - at == len("a.")):
+                end -= SHORTER[shape]
+            if shape != "skip":
+                tokens += finish(text[at:end], shape)
+            at = end
+        return tokens, open_end or at > stop
+
+    def split(self, text: str, at: int, end: int, rule: int) -> int:
+        """Where the token ends when what must follow it ends at ``end``: as late as possible."""
+        if rule not in self.parts:
+            self.parts[rule] = (Automaton([RULES[rule][0]]), Automaton([RULES[rule][1]]))
+        main, ahead = self.parts[rule]
+        for middle in reversed(main.ends(text, at, end)):
+            if ahead.ends(text, middle, end)[-1:] == [end]:
+                return middle
+        raise AssertionError(text[at:end])
+
+    def caption(self, text: str) -> tuple[str, ...]:
+        """The words of a caption that is one line of UTF-16 units."""
+        chunks = text.split(" ")
+        last = chunks.pop()
+        words: list[str] = []
+        for chunk in chunks:
+            if chunk:
+                known = self.inner[chunk] if chunk in self.inner else self.learn_inner(chunk)
+                if known is None:
+                    return tuple(self.read(text + END, len(text))[0])
+                words += known
+        if last:
+            known = self.last.get(last)
+            words += self.learn_last(last) if known is None else known
+        return tuple(words)
+
+    def learn_inner(self, chunk: str) -> tuple[str, ...] | None:
+        """The words of a chunk before a space, or None if they depend on what comes behind it."""
+        if chunk.isascii() and chunk.isalpha() and chunk.lower() not in SPLIT_WORDS:
+            known: tuple[str, ...] | None = (chunk.lower(),)
+        else:
+            tokens, more = self.read(chunk + " ", len(chunk))
+            known = None if more else tuple(tokens)
+        if len(chunk) <= MEMO_LENGTH:
+            if len(self.inner) >= MEMO_WORDS:
+                self.inner.clear()
+            self.inner[chunk] = known
+        return known
+
+    def learn_last(self, chunk: str) -> tuple[str, ...]:
+        """The words of a chunk that ends a caption."""
+        known = tuple(self.read(chunk + END, len(chunk))[0])
+        if len(chunk) <= MEMO_LENGTH:
+            if len(self.last) >= MEMO_WORDS:
+                self.last.clear()
+            self.last[chunk] = known
+        return known
+
+
+SPLIT_WORDS = frozenset(["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"])
+SHORTER = {"-1": 1, "-2": 2, "-3": 3}
+BRACKETS = dict(zip("(){}[]", "-lrb- -rrb- -lcb- -rcb- -lsb- -rsb-".split(), strict=True))
+FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
+CURRENCY = {"\u00a2": "cents", "\u00a3": "#", "\u00a4": "$", "\u0080": "$", "\u20a0": "$", "\u20ac": "$"}
+QUOTES = {
+    **dict.fromkeys("\u0091\u2018\u201b\u2039", "`"),
+    **dict.fromkeys("\u0092\u2019\u203a", "'"),
+    **dict.fromkeys("\u0093\u201c\u00ab", "``"),
+    **dict.fromkeys("\u0094\u201d\u00bb", "''"),
+}
+QUOTE_MARKS = str.maketrans(QUOTES)
+ENTITY = re.compile("&(amp|apos|quot);", re.IGNORECASE)
+
+
+def finish(raw: str, shape: str) -> list[str]:
+    """The words that a token becomes: none for punctuation, several where it holds blanks."""
+    word = shaped(raw, shape)
+    if ASTRAL_PART.search(word):
+        word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    word = word.lower()
+    return [] if word in PUNCTUATION else word.split()
+
+
+def shaped(raw: str, shape: str) -> str:  # noqa: PLR0911
+    """A token in the reference's spelling; shapes are listed in ``ptb_rules``."""
+    if shape[:1] == "=":
+        return shape[1:]
+    if shape == "soft":
+        return raw.replace("\u00ad", "") or "-"
+    if shape in ("left", "right"):
+        single, double = ("`", "``") if shape == "left" else ("'", "''")
+        plain = ENTITY.sub(lambda found: "'" if found[1].lower() == "apos" else '"', raw)
+        return plain.replace("'", single).replace('"', double).translate(QUOTE_MARKS)
+    if shape == "amp":
+        return ENTITY.sub("&", raw)
+    if shape in ("bracket", "parens"):
+        return "".join(BRACKETS.get(c, c) if shape == "bracket" or c in "()" else c for c in raw)
+    if shape == "hyphens":
+        return "--" if len(raw) in (3, 4) else raw
+    return FRACTIONS.get(raw, CURRENCY.get(raw, raw))
+
+
+def one_line(text: str) -> str:
+    """A caption as one line that UTF-8 can hold: breaks of any kind are spaces, lone surrogates U+FFFD."""
+    return LONE.sub("\ufffd", LINE_BREAKS.sub(" ", text))
+
+
+def units(text: str) -> str:
+    """Each character beyond the Basic Multilingual Plane as its two UTF-16 units."""
+    return ASTRAL.sub(lambda found: chr(0xD7C0 + (ord(found[0]) >> 10)) + chr(0xDC00 + (ord(found[0]) & 0x3FF)), text)
+
+
+@cache
+def lexer() -> Lexer:
+    """The one lexer; made on first use."""
+    return Lexer()
+
+
+def tokenize(text: str) -> tuple[str, ...]:
+    """The words of one caption; never raises.
+
+    Source: pycocoevalcap 1.2, ``PTBTokenizer().tokenize``, for a caption with a blank line behind it.
+    """
+    return lexer().caption(text if text.isascii() and text.isprintable() else units(one_line(text)))
+
+
+class Tokenizer:
+    """A ``TokenizerSession``."""
+
+    def tokenize(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """The words of each text, in order."""
+        return [tokenize(text) for text in texts]
+
+
+@dataclass(frozen=True, slots=True)
+class Ptb:
+    """``ptb()``: the reference tokenizer's words without Java."""
+
+    name: ClassVar[str] = "ptb"
+    kind: ClassVar[str] = "tokenizer"
+
+    def fingerprint(self) -> str:
+        """What it is compatible with, and the version of the rules."""
+        return "ptb/corenlp-3.4.1-compatible/1"
+
+    def check(self) -> Problem | None:
+        """Nothing is missing, ever."""
+        return None
+
+    @contextmanager
+    def open(self, device: str) -> Iterator[Tokenizer]:
+        """A session; the device does not matter."""
+        del device
+        yield Tokenizer()

@@ -1,0 +1,78 @@
+"""capbench run: caption a benchmark, score the captions, write a run."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from capbench.cli.shared import (
+    backend_option,
+    bindings,
+    echo,
+    json_option,
+    metric_option,
+    missing_option,
+    numbers_table,
+)  # fmt: skip
+
+
+@click.command("run")
+@click.argument("captioner")
+@click.option("-b", "--benchmark", required=True, help="A shipped name, a TOML file, or a dataset's spec.")
+@metric_option
+@backend_option
+@click.option("-n", "limit", type=click.IntRange(min=0), default=0, help="Only the first N items (0: all).")
+@click.option("--data", default="", metavar="DIR", help="Where the benchmark's data are.")
+@click.option("--dataset", default="", metavar="SPEC", help="Another dataset spec for the same data.")
+@click.option("--name", default="", help="The captioner's name in tables.")
+@click.option("--runs", default="runs", metavar="DIR", show_default=True, help="Where run folders are kept.")
+@click.option("--prompt", default="", help="The prompt for captioners that take one.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=0),
+    default=0,
+    help="The longest caption (0: the captioner's own).",
+)
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True)
+@click.option("--beams", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@missing_option
+@json_option
+def command(  # noqa: PLR0913 -- one parameter for each option
+    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], limit: int, data: str,
+    dataset: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float, beams: int, seed: int,
+    device: str, fresh: bool, dry_run: bool, max_missing: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Caption a benchmark's images, score the captions, and write a run.
+
+    CAPTIONER is a spec such as nearest or speaker(flaw='miscount'), or the path of a file with captions.
+    The same command again computes nothing; after a kill it goes on where it stopped.
+    """
+    from dataclasses import replace
+
+    from capbench import api, engine
+    from capbench.types import Generation
+
+    generation = Generation(prompt, max_tokens, temperature, beams, seed)
+    job = api.job_of(
+        captioner, benchmark, metrics, backends=bindings(backends), limit=limit, runs=runs, generation=generation,
+        device=device, dataset=dataset, data=data, name=name, fresh=fresh,
+    )  # fmt: skip
+    plan = engine.plan(job)
+    if dry_run:
+        echo("\n".join(engine.plan_lines(plan)))
+        return
+    result = engine.run(plan)
+    shown = replace(result.run, summaries=result.asked)
+    if as_json:
+        echo(json.dumps(api.scores_object(shown), indent=1, allow_nan=False))
+    else:
+        echo(numbers_table(result.asked))
+        made = sum(work.made for work in result.work if work.need.cached)
+        new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
+        click.echo(f"{result.run.folder}: {new}", err=True)
+    engine.refuse_unscored(result.run, result.asked, max_missing)

@@ -1,0 +1,52 @@
+"""capbench score: the shortest way for somebody with two files."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from capbench.cli.shared import (
+    backend_option,
+    bindings,
+    echo,
+    json_option,
+    metric_option,
+    missing_option,
+    numbers_table,
+)  # fmt: skip
+
+
+@click.command("score")
+@click.argument("predictions")
+@click.argument("references")
+@click.option("--images", default="", metavar="DIR", help="The pictures, for metrics that look at them.")
+@metric_option
+@backend_option
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
+@click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
+@click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
+@missing_option
+@json_option
+def command(  # noqa: PLR0913 -- one parameter for each option
+    predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...], samples: int,
+    ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Score the captions of PREDICTIONS against REFERENCES.
+
+    The forms of both files are recognised by their content: COCO results or annotations, {id: caption},
+    JSON lines, CSV. Captions are matched by id. Without -m: BLEU-1..4, ROUGE-L and CIDEr.
+    """
+    from pathlib import Path
+
+    from capbench import api, engine
+    from capbench.store import write_file
+
+    run = api.score(
+        predictions, references, metrics, images=images, backends=bindings(backends), samples=samples,
+        extra="ignore" if ignore_extra else "error",
+    )  # fmt: skip
+    if per_item:
+        write_file(Path(per_item), api.per_item_lines(run).encode())
+    echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False) if as_json else numbers_table(run.summaries))
+    engine.refuse_unscored(run, run.summaries, max_missing)

@@ -1,0 +1,94 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from capbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from capbench.types import Summary
+
+F = TypeVar("F", bound=Any)
+
+
+def metric_option(command: F) -> F:
+    """-m METRIC, several times."""
+    text = "A metric's spec, as in cider or cider(variant='plain'); may be given several times."
+    made: F = click.option("-m", "--metric", "metrics", multiple=True, metavar="METRIC", help=text)(command)
+    return made
+
+
+def backend_option(command: F) -> F:
+    """--backend NAME=SPEC, several times."""
+    text = "What a name such as clip stands for, as in clip=scenes; may be given several times."
+    made: F = click.option("--backend", "backends", multiple=True, metavar="NAME=SPEC", help=text)(command)
+    return made
+
+
+def json_option(command: F) -> F:
+    """--json."""
+    made: F = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+    return made
+
+
+def missing_option(command: F) -> F:
+    """--max-missing."""
+    text = "The share of rows that may be unscored before the exit code is 5."
+    made: F = click.option("--max-missing", type=click.FloatRange(0, 1), default=0.01, show_default=True, help=text)(
+        command
+    )
+    return made
+
+
+def bindings(pairs: Iterable[str]) -> dict[str, str]:
+    """NAME=SPEC words as a mapping.
+
+    Raises:
+        UsageError: no = in a word.
+    """
+    made = {}
+    for pair in pairs:
+        name, mark, spec = pair.partition("=")
+        if not mark or not name or not spec or "(" in name:
+            raise UsageError(f"cannot read --backend {pair}", "write NAME=SPEC, as in --backend clip=scenes")
+        made[name.strip()] = spec.strip()
+    return made
+
+
+def numbers_table(summaries: Sequence[Summary]) -> str:
+    """The numbers of one run as a plain table that is also Markdown, with signatures below."""
+    from capbench.leaderboard import escape, interval, show
+
+    rows = [["measure", "value [95% interval]", "n", "unscored", "empty", "signature"]]
+    rows.append(["---", "---:", "---:", "---:", "---:", "---"])
+    for s in summaries:
+        value = interval(s) if s.better != "none" or s.value is None else show(s.value)
+        name = escape(s.label) + (f" ({s.mark})" if s.mark else "")
+        rows.append(
+            [
+                name,
+                value.partition(" (")[0] if s.value is not None else "-",
+                str(s.n),
+                str(s.unscored),
+                str(s.empty),
+                s.short,
+            ]
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for k, row in enumerate(rows):
+        cells = [c.ljust(w) if i in (0, 5) else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        if k == 1:
+            cells = ["-" * (w - 1) + ("-" if i in (0, 5) else ":") for i, w in enumerate(widths)]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = dict.fromkeys(f"{s.short}  {s.signature}" for s in summaries)
+    return "\n".join([*lines, "", *notes])
+
+
+def echo(text: str) -> None:
+    """Print on stdout, whatever characters the text has."""
+    click.echo(text.encode("utf-8", "backslashreplace").decode())

@@ -1,0 +1,72 @@
+"""A folder of pictures with captions beside them, in whichever file they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from capbench.datasets.build import build, pictures
+from capbench.errors import BadData, UsageError
+from capbench.records import Record, read
+from capbench.types import Sample
+
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.jsonl.gz", "metadata.csv.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Pictures in a folder and their references in JSON lines, JSON or CSV; either may be left out.
+
+    captions: the file of references, perhaps gzip'ed; "" takes HF imagefolder's ``metadata.jsonl`` (or
+    ``.csv``) from the image folder, and where there is none the items are the pictures by name, without
+    references. images: the folder ("": samples have no pictures).
+    ids: a file that names the items to take, in its order.
+    field, id_field: where references and ids stand in the file, dotted for nested objects.
+
+    An item's id is as the file gives it. Its picture is the file's own image name or else the id, with or
+    without extension; the exact name comes first. Pictures that the file does not name are left out.
+    """
+
+    name: ClassVar[str] = "folder"
+
+    captions: str = ""
+    images: str = ""
+    ids: str = ""
+    field: str = ""
+    id_field: str = ""
+
+    def load(self) -> Sequence[Sample]:
+        """All samples, in the file's order, by name where there is no file, or in that of ``ids``.
+
+        Raises:
+            MissingPart: no such file or folder.
+            UsageError: neither captions nor images are given, or the file has no such field.
+            BadData: every fault of the files.
+        """
+        file = self.captions or self.metadata()
+        records = self.read(file) if file else self.listed()
+        return build(records, source=file or self.images, images=self.images, ids=self.ids)
+
+    def read(self, file: str) -> Sequence[Record]:
+        """The records of the captions file; several rows of one picture are its several references."""
+        return read(file, field=self.field, id_field=self.id_field, want="references", repeats=True)
+
+    def metadata(self) -> str:
+        """The captions file that lies in the image folder, or ""."""
+        if not self.images:
+            raise UsageError("folder needs captions or images", "write folder(captions='refs.jsonl', images='photos')")
+        found = [Path(self.images) / name for name in METADATA]
+        return next((str(path) for path in found if path.is_file()), "")
+
+    def listed(self) -> Sequence[Record]:
+        """One record a picture, without references.
+
+        Raises:
+            BadData: the folder holds no pictures.
+        """
+        names = sorted(pictures(self.images).names)
+        if not names:
+            raise BadData(f"{self.images} holds no pictures", cure="give the folder that holds them")
+        return [Record(name, (), f"{self.images}/{name}", image=name) for name in names]

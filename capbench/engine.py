@@ -1,0 +1,363 @@
+"""The one module that sees everything: plan, caption, score, write.
+
+A plan finds all that is missing before any captioner runs. Captions already in the run's folder are
+kept, metrics already scored are kept, values already in the cache are kept; the rest is computed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from capbench import scoring, store
+from capbench.benchmark import Benchmark
+from capbench.cache import Cache, open_cache
+from capbench.captioning import from_needs, from_session
+from capbench.errors import CapbenchError, MissingPart, TooManyUnscored, UsageError
+from capbench.facts import Facts, facts_of, leave_one_out, missing_facts
+from capbench.needs import Captions
+from capbench.protocols import Problem
+from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
+from capbench.signature import Signature, digest
+from capbench.store import Identity, Record, Run, Scored, Stated
+from capbench.types import Caption, Failure, Generation, Request, Summary
+
+MAX_MISSING = 0.01
+SHOWN_IDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run. root: the folder of runs (None: nothing is written)."""
+
+    captioner: Any
+    origin: str
+    label: str
+    benchmark: Benchmark
+    parts: tuple[scoring.Part, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    generation: Generation = field(default_factory=Generation)
+    limit: int = 0
+    device: str = "cpu"
+    root: Path | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is known before work starts. given: facts for captioners; judged: for metrics."""
+
+    job: Job
+    given: Facts
+    judged: Facts
+    bound: Mapping[str, Bound]
+    signatures: Mapping[int, Signature]
+    identity: Identity
+    samples: int
+    mark: str
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run is kept."""
+        if self.job.root is None:
+            return None
+        return self.job.root / slug(self.identity.benchmark) / f"{slug(self.job.label)}-{self.identity.short}"
+
+
+class Result(NamedTuple):
+    """A run, its summaries of this call's metrics, and what was computed for it."""
+
+    run: Run
+    asked: tuple[Summary, ...]
+    work: tuple[Work, ...]
+    captioned: int
+    scored: int
+
+
+def plan(job: Job) -> Plan:
+    """Check everything that can be checked before the captioner runs.
+
+    Raises:
+        MissingPart: all that is missing, together.
+    """
+    given = facts_of(job.benchmark, job.limit)
+    leaves_out = job.benchmark.refs == "leave-one-out" or getattr(job.captioner, "leaves_one_out", False)
+    judged = leave_one_out(given) if leaves_out else given
+    own_needs = list(job.captioner.needs.values()) if hasattr(job.captioner, "needs") else []
+    stated = [need for part in job.parts for need in part.needs.values()]
+    needs = closure([*own_needs, *stated])
+    bound, problems = bind(needs, job.aliases)
+    problems += missing_facts(needs, judged)
+    problem = job.captioner.check()
+    if problem is not None:
+        problems.insert(0, Problem(f"captioner {job.label}: {problem.what}", problem.cure))
+    if problems:
+        lines = [f"{p.what}\n     -> {p.cure}" for p in problems]
+        raise MissingPart("cannot start:\n" + "\n".join(f"  {line}" for line in lines))
+    samples = wanted_samples(job)
+    fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
+    fingerprint += "".join(
+        f"|{need.backend}={bound[need.backend].fingerprint}" for need in closure(own_needs) if is_derived(need)
+    )
+    data = digest([job.benchmark.digest, *([s.id, s.image.digest if s.image else None] for s in job.benchmark.samples)])
+    identity = Identity(
+        job.benchmark.name,
+        job.benchmark.version,
+        data,
+        fingerprint,
+        len(given.ids),
+        samples,
+        asdict(job.generation),
+    )
+    signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
+    mark = "leave-one-out" if leaves_out and job.benchmark.refs == "all" else ""
+    return Plan(job, given, judged, bound, signatures, identity, samples, mark)
+
+
+def wanted_samples(job: Job) -> int:
+    """Captions an image: what the benchmark states, or the file."""
+    own = getattr(job.captioner, "samples", 1)
+    each = job.benchmark.captions_each
+    if own > 1 and each > 1 and own != each:
+        raise UsageError(f"{job.label} has {own} captions an image, and {job.benchmark.name} wants {each}")
+    return max(own, each)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan for people: what will be computed, by what, and how much of it is in the cache."""
+    names = list(dict.fromkeys(need for part in plan.job.parts for need in closure(part.needs.values())))
+    lines = [
+        f"captioner  {plan.identity.captioner}",
+        f"items      {len(plan.given.ids)}",
+        f"run        {plan.folder or '-'}",
+    ]
+    with open_cache() as cache:
+        for need in names:
+            if not is_derived(need):
+                continue
+            share = cached_share(need, plan.judged, plan.bound, cache)
+            known = (
+                "made in each run"
+                if not need.cached
+                else "after captioning"
+                if share is None
+                else f"{share[0]} of {share[1]} cached"
+            )
+            lines.append(f"need       {need} by {plan.bound[need.backend].fingerprint}: {known}")
+    lines += [f"metric     {signature.text}" for signature in plan.signatures.values()]
+    return lines
+
+
+def run(plan: Plan) -> Result:
+    """Do what the plan says."""
+    with contextlib.ExitStack() as stack:
+        if plan.folder is not None:
+            plan.folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(store.locked(plan.folder))
+        cache = stack.enter_context(open_cache())
+        before, scored, summaries = previous(plan)
+        with started(plan, before) as (record, keep, captions):
+            made = caption(plan, captions, cache, keep)
+        every = in_order(plan, [*captions, *made])
+        new_scored, new_summaries, work = score(plan, every, cache, {s.key for s in scored})
+        all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
+        record = finish(
+            plan,
+            record,
+            every,
+            all_scored,
+            all_summaries,
+            changed=bool(made or new_scored) or record.status != "finished",
+        )
+        done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder)
+    shorts = {signature.short for signature in plan.signatures.values()}
+    asked = tuple(s for s in all_summaries if s.short in shorts)
+    return Result(done, asked, tuple(work), len(made), len(new_scored))
+
+
+def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summary, ...]]:
+    """What the folder holds already; nothing with --fresh, and no scores of an unfinished run."""
+    folder = plan.folder
+    if folder is None or not (folder / store.RUN).exists():
+        return None, (), ()
+    if plan.job.fresh:
+        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY):
+            (folder / name).unlink(missing_ok=True)
+        return None, (), ()
+    record = store.read_record(folder)
+    if record.status != "finished":
+        return record, (), ()
+    summaries = store.read_summary(folder)
+    keys = {key_of(s.metric, s.short) for s in summaries}
+    scored = tuple(s for s in store.read_scores(folder, plan.judged.ids) if s.key in keys)
+    return record, scored, tuple(s for s in summaries if key_of(s.metric, s.short) in {x.key for x in scored})
+
+
+@contextlib.contextmanager
+def started(plan: Plan, before: Record | None) -> Iterator[tuple[Record, Any, tuple[Caption, ...]]]:
+    """run.json with status "started", the log to append captions to, and the captions that are there."""
+    record = before or Record("started", plan.job.label, plan.identity, circumstance(plan))
+    if plan.folder is None:
+        yield record, forget, ()
+        return
+    if before is None:
+        store.write_record(plan.folder, record)
+    captions = store.recover_captions(plan.folder)
+    log = store.CaptionLog(plan.folder)
+    try:
+        yield record, log.append, captions
+    finally:
+        log.close()
+
+
+def forget(_: Sequence[Caption]) -> None:
+    """Keep nothing: the run is not written."""
+
+
+def circumstance(plan: Plan) -> dict[str, Any]:
+    """What is worth knowing and changes no number: versions, device, time. No host name and no paths."""
+    versions = {name: version(name) for name in ("capbench", "numpy", "pillow", "pyarrow")}
+    return {
+        "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "device": plan.job.device,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+    }
+
+
+def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> list[Caption]:
+    """The captions that are not there yet."""
+    captioner = plan.job.captioner
+    have = {(c.id, c.sample) for c in done}
+    if hasattr(captioner, "needs"):
+        if len(have) >= len(plan.given.ids) * plan.samples:
+            return []
+        features = resolve(Features(plan.given), captioner.needs.values(), plan.bound, cache, plan.job.device)
+        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) not in have]
+        keep(made)
+        return made
+    requests = [
+        Request(id_, image, (), sample)
+        for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
+        for sample in range(plan.samples)
+        if (id_, sample) not in have
+    ]
+    return from_session(captioner, requests, plan.job.generation, plan.job.device, keep)
+
+
+def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
+    """One caption an item and sample, in the benchmark's order."""
+    by_key = {(c.id, c.sample): c for c in captions}
+    return tuple(by_key[id_, sample] for id_ in plan.given.ids for sample in range(plan.samples))
+
+
+def score(
+    plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
+) -> tuple[list[Scored], list[Summary], list[Work]]:
+    """Rows and summaries of the metrics that are not there yet."""
+    scored: dict[str, Scored] = {}
+    summaries: list[Summary] = []
+    parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
+    parts = [(p, s) for p, s in parts if key_of(p.metric.name, s.short) not in have]
+    needs = [need for part, _ in parts for need in part.needs.values()]
+    samples = []
+    for number in range(plan.samples):
+        texts = tuple(Failure(c.reason) if c.text is None else c.text for c in captions if c.sample == number)
+        samples.append(
+            resolve(Features(replace(plan.judged, captions=texts)), needs, plan.bound, cache, plan.job.device)
+        )
+    empty = sum(c.text is not None and not any(ch.isalnum() for ch in c.text) for c in captions)
+    for part, signature in parts:
+        key = key_of(part.metric.name, signature.short)
+        if key in scored:
+            continue
+        scored[key] = scoring.score(part, key, samples)
+        own = closure(part.needs.values())
+        cut = sum(max((features.cut(need) for need in own), default=0) for features in samples)
+        about = {"empty": empty if any(isinstance(need, Captions) for need in own) else 0, "cut": cut}
+        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, plan.mark)
+    return list(scored.values()), summaries, [work for features in samples for work in features.work]
+
+
+def key_of(metric: str, short: str) -> str:
+    """The name of a metric's rows in scores.parquet."""
+    return f"{metric}#{short}"
+
+
+def finish(
+    plan: Plan,
+    record: Record,
+    captions: Sequence[Caption],
+    scored: Sequence[Scored],
+    summaries: Sequence[Summary],
+    *,
+    changed: bool,
+) -> Record:
+    """Write what is new; run.json last, with status "finished"."""
+    stated = {m.short: m for m in record.metrics}
+    for i, part in enumerate(plan.job.parts):
+        signature = plan.signatures[i]
+        stated.setdefault(
+            signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
+        )
+    failed = sum(c.text is None for c in captions)
+    notes = [f"{failed} of {len(captions)} captions failed"] if failed else []
+    finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    done = replace(
+        record, status="finished", metrics=list(stated.values()), notes=notes,
+        backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
+        circumstance={**record.circumstance, "finished": finished},
+    )  # fmt: skip
+    if not changed:
+        return record
+    if plan.folder is not None:
+        store.write_scores(plan.folder, scored, plan.judged.ids)
+        store.write_summary(plan.folder, summaries)
+        store.write_record(plan.folder, done)
+    return done
+
+
+def refuse_unscored(run: Run, asked: Sequence[Summary], allowed: float = MAX_MISSING) -> None:
+    """Complain when some number leaves out more than this share of its rows.
+
+    Raises:
+        TooManyUnscored: with the reasons, how often each occurs, and the ids.
+    """
+    worst = [s for s in asked if s.unscored > allowed * (s.n + s.unscored)]
+    if not worst:
+        return
+    keys = {key_of(s.metric, s.short) for s in worst}
+    reasons: dict[str, dict[str, None]] = {}
+    for metric in run.scored:
+        if metric.key in keys:
+            items = np.arange(len(run.ids)) if metric.rows.items is None else metric.rows.items
+            for row, why in metric.reasons.items():
+                reasons.setdefault(why, {}).setdefault(run.ids[items[row]])
+    lines = []
+    for why, ids in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
+        names = list(ids)
+        more = f" ... and {len(names) - SHOWN_IDS} more" if len(names) > SHOWN_IDS else ""
+        lines.append(f"  {len(names)} of {len(run.ids)} ids: {why}: {', '.join(names[:SHOWN_IDS])}{more}")
+    columns = ", ".join(dict.fromkeys(s.label for s in worst))
+    raise TooManyUnscored(
+        f"more than {allowed:.0%} unscored in {columns}:\n" + "\n".join(lines),
+        "mend the captions or pictures, or allow it: --max-missing 0.1",
+    )
+
+
+def slug(text: str) -> str:
+    """A text as part of a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60] or "run"
+
+
+__all__ = ["CapbenchError", "Job", "Plan", "Result", "plan", "plan_lines", "refuse_unscored", "run"]

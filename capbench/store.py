@@ -1,0 +1,332 @@
+"""A run's folder: written so that it can be killed at any moment, read back without running anything.
+
+    run.json        what was run: identity (hashed, ends the folder's name), circumstance, plan, status
+    captions.jsonl  one line a caption, appended and synced batch by batch
+    scores.parquet  every number of every item, in long form
+    summary.json    one record a number of the table
+
+Whole files are written under a fixed temporary name and renamed, so a kill leaves either the old or
+the new one, and the next run overwrites the temporary one. ``docs/run-folder.md`` is the format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capbench import codec
+from capbench.errors import BadData, CapbenchError, Fault, UsageError
+from capbench.signature import digest
+from capbench.types import Caption, Rows, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Everything that can change a caption; its hash ends the folder's name.
+
+    data: digest of ids, references and pictures. items: how many of the benchmark's items, from the
+    first. generation: decoding parameters. samples: captions an image.
+    """
+
+    benchmark: str
+    version: int
+    data: str
+    captioner: str
+    items: int
+    samples: int = 1
+    generation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """6 hex digits."""
+        return digest([asdict(self)], 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A metric of the run: its spec, label, signature, and whether it heads the table."""
+
+    spec: str
+    label: str
+    signature: str
+    short: str
+    headline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """run.json."""
+
+    status: str
+    label: str
+    identity: Identity
+    circumstance: dict[str, Any]
+    backends: dict[str, str] = field(default_factory=dict)
+    metrics: list[Stated] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One metric's rows, with reasons for unscored ones. reasons: row -> why; samples: each row's sample."""
+
+    key: str
+    rows: Rows
+    reasons: Mapping[int, str]
+    samples: np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is on disk, or (folder None) one that was only scored."""
+
+    record: Record
+    summaries: tuple[Summary, ...]
+    captions: tuple[Caption, ...]
+    scored: tuple[Scored, ...]
+    ids: tuple[str, ...]
+    folder: Path | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """One line an item, metric and column: id, sample, metric, column, value, bag, reason."""
+        table: pd.DataFrame = long_table(self.scored, self.ids).to_pandas()
+        return table
+
+    def table(self) -> pd.DataFrame:
+        """One line a number: metric, column, value, low, high, n, unscored, signature and the rest."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(summary) for summary in self.summaries])
+
+    def value(self, column: str) -> float | None:
+        """The value of a column by its name, as in ``run.value("cider")``.
+
+        Raises:
+            UsageError: no such column, or several metrics have one of that name.
+        """
+        found = [s for s in self.summaries if s.column == column]
+        if len(found) != 1:
+            names = ", ".join(s.column for s in self.summaries)
+            raise UsageError(f"{len(found)} numbers are called {column!r}", f"there are: {names}")
+        return found[0].value
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: temporary name, sync, rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second writer; the system lets go when the process ends in any way."""
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise CapbenchError(f"another capbench is writing to {folder}", "wait for it, or stop it") from error
+    finally:
+        os.close(descriptor)
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write run.json."""
+    write_file(folder / RUN, (codec.to_json(record) + "\n").encode())
+
+
+def read_record(folder: Path) -> Record:
+    """Read run.json.
+
+    Raises:
+        BadData: no run there, made by a newer capbench, or damaged.
+    """
+    path = folder / RUN
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadData(f"{folder} is no run: it has no {RUN}", cure="give a folder that capbench run made") from error
+    except ValueError as error:
+        raise BadData(f"{path} is damaged: {error}", cure="run it again with --fresh") from error
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise BadData(
+            f"{folder} was made by a newer capbench (schema {schema}, here {SCHEMA})", cure="upgrade capbench"
+        )
+    return codec.structure(data, Record, str(path))
+
+
+def caption_line(caption: Caption) -> str:
+    """A line of captions.jsonl; every character that ends a line somewhere is escaped."""
+    return json.dumps(asdict(caption), ensure_ascii=True, allow_nan=False) + "\n"
+
+
+class CaptionLog:
+    """captions.jsonl, open for appending; each batch is on the disk when ``append`` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / CAPTIONS).open("ab")
+
+    def append(self, captions: Iterable[Caption]) -> None:
+        """Write a batch and sync it."""
+        self._file.write("".join(map(caption_line, captions)).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def recover_captions(folder: Path) -> tuple[Caption, ...]:
+    """The captions that are whole; a half-written last line, as a kill leaves it, is cut off.
+
+    Raises:
+        BadData: a line before the last cannot be read.
+    """
+    path = folder / CAPTIONS
+    if not path.exists():
+        return ()
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    return parse_captions(data[:whole], path)
+
+
+def parse_captions(data: bytes, path: Path) -> tuple[Caption, ...]:
+    """The lines of captions.jsonl."""
+    captions, faults = [], []
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        try:
+            captions.append(codec.structure(json.loads(line), Caption, f"{path}:{number}"))
+        except (ValueError, BadData) as error:
+            faults.append(Fault(f"{path}:{number}", str(error).replace("\n", " ")))
+    if faults:
+        raise BadData(f"{path} is damaged:", faults, "run it again with --fresh")
+    return tuple(captions)
+
+
+def long_table(scored: Sequence[Scored], ids: Sequence[str]) -> Any:
+    """Rows of all metrics as one Arrow table in long form; null is unscored."""
+    import pyarrow as pa
+
+    tables = [one_table(metric, ids) for metric in scored]
+    return pa.concat_tables(tables).unify_dictionaries() if tables else pa.table({name: [] for name in COLUMNS})
+
+
+COLUMNS = ("metric", "column", "item", "sample", "bag", "value", "reason")
+
+
+def one_table(metric: Scored, ids: Sequence[str]) -> Any:
+    """One metric's rows in long form, column after column."""
+    import pyarrow as pa
+
+    rows = metric.rows
+    names = list(rows.columns)
+    n = len(metric.samples)
+    item = np.arange(n) if rows.items is None else rows.items
+    values = np.concatenate([rows.columns[name] for name in names])
+    reasons = [metric.reasons.get(i) for i in range(n)]
+    labels = pa.array([safe(i) for i in ids], pa.string())
+    bags = pa.nulls(n, pa.int32()) if rows.bags is None else pa.array(rows.bags, pa.int32())
+    repeat = len(names)
+    return pa.table(
+        {
+            "metric": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n * repeat, np.int32)), pa.array([metric.key])),
+            "column": pa.DictionaryArray.from_arrays(np.repeat(np.arange(repeat, dtype=np.int32), n), pa.array(names)),
+            "item": pa.DictionaryArray.from_arrays(np.tile(item, repeat).astype(np.int32), labels),
+            "sample": pa.array(np.tile(metric.samples, repeat), pa.int32()),
+            "bag": pa.concat_arrays([bags] * repeat),
+            "value": pa.array(values, pa.float64(), mask=np.isnan(values)),
+            "reason": pa.array(reasons * repeat, pa.string()).dictionary_encode(),
+        }
+    )
+
+
+def safe(text: str) -> str:
+    """A text that any file can hold: lone surrogates are written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write_scores(folder: Path, scored: Sequence[Scored], ids: Sequence[str]) -> None:
+    """Write scores.parquet; the same rows give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(long_table(scored, ids), sink, compression="zstd", compression_level=9)
+    write_file(folder / SCORES, sink.getvalue().to_pybytes())
+
+
+def read_scores(folder: Path, ids: Sequence[str] | None = None) -> tuple[Scored, ...]:
+    """The rows of each metric. ids: the run's items in order (default: as the file first names them)."""
+    import pyarrow.parquet as pq
+
+    path = folder / SCORES
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise BadData(f"cannot read {path}: {error}", cure="run it again with --fresh") from error
+    data = {name: table.column(name).combine_chunks() for name in COLUMNS}
+    items = data["item"].to_pylist()
+    names = list(dict.fromkeys(items)) if ids is None else [safe(i) for i in ids]
+    index = {name: i for i, name in enumerate(names)}
+    item = np.array([index[i] for i in items], np.int64)
+    value = data["value"].to_numpy(zero_copy_only=False)
+    key = np.array(data["metric"].to_pylist(), object)
+    column = np.array(data["column"].to_pylist(), object)
+    bag, sample, reason = data["bag"].to_pylist(), data["sample"].to_numpy(), data["reason"].to_pylist()
+    scored = []
+    for metric in dict.fromkeys(key):
+        mine = np.flatnonzero(key == metric)
+        columns = list(dict.fromkeys(column[mine]))
+        first = mine[column[mine] == columns[0]]
+        bags = None if bag[first[0]] is None else np.array([bag[i] for i in first], np.int64)
+        rows = Rows({str(c): value[mine[column[mine] == c]] for c in columns}, item[first], bags)
+        reasons = {k: reason[i] for k, i in enumerate(first) if reason[i] is not None}
+        scored.append(Scored(str(metric), rows, reasons, sample[first].astype(np.int64)))
+    return tuple(scored)
+
+
+def read_items(folder: Path) -> list[str]:
+    """The ids of the rows, each once, in the order in which ``read_scores`` numbers them."""
+    import pyarrow.parquet as pq
+
+    return list(dict.fromkeys(pq.read_table(folder / SCORES, columns=["item"]).column("item").to_pylist()))
+
+
+def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
+    """Write summary.json."""
+    write_file(folder / SUMMARY, (codec.to_json(list(summaries)) + "\n").encode())
+
+
+def read_summary(folder: Path) -> tuple[Summary, ...]:
+    """Read summary.json."""
+    return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+
+
+def find_runs(root: Path) -> list[Path]:
+    """The folders below ``root`` that hold a run, in name order."""
+    return sorted(path.parent for path in root.glob("**/" + RUN))
