@@ -134,13 +134,15 @@ def score(
     *,
     images: str | Path = "",
     backends: Mapping[str, str] | None = None,
+    field: str = "",
     samples: int = 1,
     extra: str = "error",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
-    bleu, rouge_l and cider unless others are named.
+    bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
+    as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -149,7 +151,7 @@ def score(
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
-    spec = f"file(path={str(predictions)!r}, samples={samples}, extra={extra!r})"
+    spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None)
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from capbench.errors import BadData, Fault, UsageError
 from capbench.plugins import build, parse
 from capbench.signature import digest, render
@@ -177,6 +175,8 @@ def bag_digest(bags: Sequence[Bag]) -> str:
 
 def galleries(bag_set: BagSet, ids: Sequence[str]) -> Galleries:
     """The bag set as indices into ``ids``; bags with members outside ``ids`` are left out whole."""
+    import numpy as np
+
     index = {id_: i for i, id_ in enumerate(ids)}
     kept = [bag for bag in bag_set.bags if all(m in index for m in bag.members)]
     sizes = [len(bag.members) for bag in kept]

@@ -24,7 +24,7 @@ from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
 from capbench.errors import CapbenchError, MissingPart, TooManyUnscored, UsageError
 from capbench.facts import Facts, facts_of, leave_one_out, missing_facts
-from capbench.needs import Captions
+from capbench.needs import Captions, References
 from capbench.protocols import Problem
 from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
 from capbench.signature import Signature, digest
@@ -285,7 +285,8 @@ def score(
         own = closure(part.needs.values())
         cut = sum(max((features.cut(need) for need in own), default=0) for features in samples)
         about = {"empty": empty if any(isinstance(need, Captions) for need in own) else 0, "cut": cut}
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, plan.mark)
+        mark = plan.mark if any(isinstance(need, References) for need in own) else ""
+        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
     return list(scored.values()), summaries, [work for features in samples for work in features.work]
 
 

@@ -22,6 +22,10 @@ from capbench.errors import BadData, CapbenchError, CheckFailed, Fault, UsageErr
 from capbench.store import Record
 from capbench.types import Rows, Summary
 
+LEGEND = (
+    "Brackets: 95% bootstrap interval over images, or over galleries for retrieval ([-]: fewer than 10 galleries). "
+    "A shared rank: the paired difference is not significant at 95%, uncorrected."
+)
 ENTRY_FILES = (store.RUN, store.SUMMARY, store.SCORES)
 
 
@@ -205,9 +209,10 @@ def interval(summary: Summary | None) -> str:
     """0.912 [0.901, 0.923], with the count of unscored rows beside it where there are any."""
     if summary is None:
         return "-"
-    if summary.value is None or summary.low is None or summary.high is None:
+    if summary.value is None:
         return f"unscored ({summary.unscored})"
-    text = f"{show(summary.value)} [{show(summary.low)}, {show(summary.high)}]"
+    bounds = "-" if summary.low is None or summary.high is None else f"{show(summary.low)}, {show(summary.high)}"
+    text = f"{show(summary.value)} [{bounds}]"
     return text + (f" ({summary.unscored} unscored)" if summary.unscored else "")
 
 
@@ -231,10 +236,10 @@ def markdown(boards: Sequence[Board]) -> str:
 def one_markdown(board: Board) -> str:
     """One table."""
     arrows = {"high": " ↑", "low": " ↓", "none": ""}
-    betters = [better_of(board, i) for i in range(len(board.columns))]
+    notes = {signature: i for i, signature in enumerate(dict.fromkeys(c[2] for c in board.columns), 1)}
     heads = [
-        f"{escape(label)}{arrows[b]} [{i}]"
-        for i, ((label, _, _), b) in enumerate(zip(board.columns, betters, strict=True), 1)
+        f"{escape(label)}{arrows[better_of(board, i)]} [{notes[signature]}]"
+        for i, (label, _, signature) in enumerate(board.columns)
     ]
     empties = any(c is not None and c.empty for line in board.lines for c in line.cells)
     extra = ["empty"] if empties else []
@@ -245,10 +250,9 @@ def one_markdown(board: Board) -> str:
         rows.append([str(line.rank), escape(line.label), *numbers, *count])
     mark = f", {board.mark}: not comparable with the others" if board.mark else ""
     title = f"**{escape(board.benchmark)}** version {board.version}, {board.items} images, by {board.sorted_by}{mark}"
-    notes = [f"[{i}] `{signature}`" for i, (_, _, signature) in enumerate(board.columns, 1)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    legend = "Intervals: 95% bootstrap over images. Shared rank: the paired difference is not significant at 95%."
-    return f"{title}\n\n{table}\n\n{legend}\n\n" + "  \n".join(notes) + "\n"
+    footnotes = "  \n".join(f"[{i}] `{signature}`" for signature, i in notes.items())
+    return f"{title}\n\n{table}\n\n{LEGEND}\n\n{footnotes}\n"
 
 
 def better_of(board: Board, i: int) -> str:
@@ -297,6 +301,18 @@ def page(boards: Sequence[Board], command: str) -> str:
     return f"# {title}\n\nGenerated; do not edit.\n\n{markdown(boards)}\n{made}"
 
 
+def made_by(target: Path) -> str:
+    """The commands that a written table names."""
+    readme = target / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    return text.rpartition("Made by:\n\n```\n")[2].partition("\n```")[0]
+
+
+def rewrite_board(target: Path) -> None:
+    """Write a table again from its own entries."""
+    write_board(gather([target / "entries"]), [], target, made_by(target))
+
+
 def check_board(target: Path) -> None:
     """Refuse a written table that differs from what its entries give.
 
@@ -304,11 +320,13 @@ def check_board(target: Path) -> None:
         CheckFailed: README.md or table.csv is stale.
     """
     boards = gather([target / "entries"])
-    committed = (target / "README.md").read_text(encoding="utf-8") if (target / "README.md").exists() else ""
-    command = committed.rpartition("Made by:\n\n```\n")[2].partition("\n```")[0]
-    table = (target / "table.csv").read_text(encoding="utf-8") if (target / "table.csv").exists() else ""
-    if committed != page(boards, command) or table != csv_text(boards):
-        raise CheckFailed(
-            f"{target} is stale: its table is not what its entries give",
-            f"capbench leaderboard --write {target}",
-        )
+    wanted = {"README.md": page(boards, made_by(target)), "table.csv": csv_text(boards)}
+    stale = [name for name, text in wanted.items() if not same_file(target / name, text)]
+    if stale:
+        what = f"{target} is stale: {' and '.join(stale)} are not what its entries give"
+        raise CheckFailed(what, f"capbench leaderboard --rewrite {target}")
+
+
+def same_file(path: Path, text: str) -> bool:
+    """Whether a file is there and holds this text."""
+    return path.exists() and path.read_bytes() == text.encode()

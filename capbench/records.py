@@ -102,8 +102,8 @@ def wrapped(value: Mapping[str, Any]) -> str:
     Only under a name that such lists have: ``{id: [{"id": ..., "caption": ...}]}`` looks the same otherwise.
     """
     lists = [key for key in WRAPPERS if isinstance(value.get(key), list) and value[key]]
-    rows = value[lists[0]] if len(lists) == 1 else [None]
-    return lists[0] if is_nested(rows[0]) and not rows[0].keys().isdisjoint(ID_KEYS) else ""
+    first = value[lists[0]][0] if len(lists) == 1 else None
+    return lists[0] if isinstance(first, dict) and not first.keys().isdisjoint(ID_KEYS) else ""
 
 
 def is_one_row(value: Mapping[str, Any], keys: Keys, want: Want) -> bool:
@@ -215,7 +215,9 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
             )
         else:
             more.setdefault(entry.id, []).extend(entry.texts)
-    return [replace(entry, texts=(*entry.texts, *more.get(entry.id, ()))) for entry in first.values()]
+    return [
+        replace(entry, texts=(*entry.texts, *more[entry.id])) if entry.id in more else entry for entry in first.values()
+    ]
 
 
 def read_ids(path: str | Path, *, id_field: str = "") -> list[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from capbench.errors import Fault
 from capbench.records_keys import MISSING, Record, dig, id_text, image_name, row_texts, split_name, texts_of
@@ -22,6 +22,14 @@ class Found:
     records: list[Record] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     joined: bool = False
+
+
+class Note(NamedTuple):
+    """One annotation: the id of its image, its texts, its place."""
+
+    id: str
+    texts: tuple[str | Failure, ...]
+    where: str
 
 
 def is_coco(value: Mapping[str, Any]) -> bool:
@@ -80,9 +88,10 @@ def coco(value: Mapping[str, Any], name: str, field: str) -> Found:
     return found
 
 
-def notes_of(notes: Sequence[Any], name: str, field: str, found: Found) -> list[Record]:
-    """Each annotation as a record under its image's id; an annotation id must not stand twice."""
-    records: list[Record] = []
+def notes_of(notes: Sequence[Any], name: str, field: str, found: Found) -> list[Note]:
+    """What each annotation says of which image; an annotation id must not stand twice."""
+    notes_read: list[Note] = []
+    keys = (field or "caption",)
     seen: dict[str, str] = {}
     for i, note in enumerate(notes):
         where = f"{name} annotations[{i}]"
@@ -97,8 +106,8 @@ def notes_of(notes: Sequence[Any], name: str, field: str, found: Found) -> list[
             found.faults.append(Fault(where, f"annotation id {own} is already at {seen[own]}"))
         else:
             seen[own] = where
-            records.append(record(identity, raw, row_texts(note, (field or "caption",)), where, note))
-    return records
+            notes_read.append(Note(identity, row_texts(note, keys), where))
+    return notes_read
 
 
 def checked_id(raw: Any, where: str, key: str, found: Found) -> str | None:

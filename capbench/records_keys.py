@@ -121,13 +121,14 @@ def dig(value: Any, path: str) -> Any:
 def row_texts(value: Mapping[str, Any], keys: Sequence[str]) -> tuple[str | Failure, ...]:
     """The texts under these keys of a row; what the row says of its own failure becomes the reason."""
     found = [part for key in keys if (part := dig(value, key)) is not MISSING]
+    if found and None not in found:
+        return tuple(text for part in found for text in texts_of(part))
     said = next((value[key] for key in REASON_KEYS if isinstance(value.get(key), str) and value[key]), "")
     if not found:
         return (Failure(said or f"no {' or '.join(map(repr, keys))} in this entry"),)
-    texts = tuple(text for part in found for text in texts_of(part))
     if said and found == [None]:
         return (Failure(said),)
-    return texts
+    return tuple(text for part in found for text in texts_of(part))
 
 
 def text_paths(value: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[str]:

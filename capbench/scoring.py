@@ -53,12 +53,12 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
         counts = facts.references.counts
         least, most = int(counts.min()), int(counts.max())
         pairs.append(("refs", str(most) if least == most else f"{least}-{most}"))
-    pairs += [("bags", bag_digest(bag_set(facts, need.name).bags)) for need in needs if isinstance(need, Bags)]
     if samples > 1:
         pairs.append(("samples", str(samples)))
     pairs.append(("data", data_digest(facts, references=with_references, images=with_images)))
-    fingerprints = {name: b.fingerprint for name, b in bound.items()}
-    return of_metric(part.metric, part.origin, fingerprints, pairs)
+    names = {name: b.fingerprint for name, b in bound.items()}
+    names |= {need.name: bag_digest(bag_set(facts, need.name).bags) for need in needs if isinstance(need, Bags)}
+    return of_metric(part.metric, part.origin, names, pairs)
 
 
 def data_digest(facts: Facts, *, references: bool, images: bool) -> str:

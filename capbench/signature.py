@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-BACKEND_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer")
+NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags")  # fields that name a part of the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ def digest(values: Iterable[object], size: int = 8) -> str:
     return state.hexdigest()
 
 
-def of_metric(metric: Any, origin: str, fingerprints: Mapping[str, str], facts: Iterable[tuple[str, str]]) -> Signature:
+def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterable[tuple[str, str]]) -> Signature:
     """The signature of a metric on a benchmark.
 
-    fingerprints: alias or spec of each backend -> its fingerprint, put in the alias's place.
-    facts: what the metric used of the benchmark: refs, bags, data.
+    parts: alias or spec of each backend -> its fingerprint, and name of each bag set -> its digest, which
+    stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
     """
     pairs = [("name", metric.name)]
     for name, value in fields(metric):
-        is_backend = name.endswith(BACKEND_FIELDS) and value in fingerprints
-        pairs.append((name, fingerprints[value] if is_backend else render(value)))
+        named = name.endswith(NAMING_FIELDS) and value in parts
+        pairs.append((name, parts[value] if named else render(value)))
     pairs += list(facts)
     if origin:
         kind, _, rest = origin.partition(":")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1000
 LEVEL = 0.95
+MIN_BAGS = 10  # below this many galleries a bootstrap over galleries says nothing: no interval is given
 CHUNK = 100  # resamples a matrix product: 100 x 5,000 float64 weights are 4 MB
 
 
@@ -38,9 +39,10 @@ def intervals(
 
     reduce: the metric's own fold of summed columns; columns that it does not return are means.
     """
-    values = scores(rows, np.ones((1, units(rows)[1])), reduce)
+    n = units(rows)[1]
+    values = scores(rows, np.ones((1, n)), reduce)
     drawn: dict[str, list[Array]] = {name: [] for name in values}
-    for weights in resampled_weights(units(rows)[1], resamples, seed):
+    for weights in resampled_weights(n, enough(rows, n, resamples), seed):
         for name, part in scores(rows, weights, reduce).items():
             drawn[name].append(part)
     return {name: percentile(float(value[0]), drawn[name]) for name, value in values.items()}
@@ -60,7 +62,7 @@ def paired_differences(
         for name, value in scores(first, np.ones((1, n)), reduce).items()
     }
     drawn: dict[str, list[Array]] = {name: [] for name in values}
-    for weights in resampled_weights(n, resamples, seed):
+    for weights in resampled_weights(n, enough(first, n, resamples), seed):
         theirs = scores(second, weights, reduce)
         for name, part in scores(first, weights, reduce).items():
             drawn[name].append(part - theirs[name])
@@ -69,8 +71,7 @@ def paired_differences(
 
 def scores(rows: Rows, weights: Array, reduce: Reduce | None) -> dict[str, Array]:
     """Each column's score under each row of unit weights (resamples x units)."""
-    unit, _ = units(rows)
-    per_row = weights[:, unit]
+    per_row = weights if rows.bags is None else weights[:, units(rows)[0]]
     sums, counts = {}, {}
     for name, column in rows.columns.items():
         scored = ~np.isnan(column)
@@ -93,6 +94,11 @@ def units(rows: Rows) -> tuple[Ints, int]:
     return unit.astype(np.int64), len(names)
 
 
+def enough(rows: Rows, n: int, resamples: int) -> int:
+    """No resample at all where there are too few galleries."""
+    return 0 if rows.bags is not None and n < MIN_BAGS else resamples
+
+
 def resampled_weights(n: int, resamples: int, seed: int) -> Iterator[Array]:
     """How often each unit is drawn in each resample, chunk by chunk so that memory stays flat."""
     generator = np.random.default_rng(seed)
@@ -104,7 +110,7 @@ def resampled_weights(n: int, resamples: int, seed: int) -> Iterator[Array]:
 
 def percentile(value: float, drawn: list[Array]) -> Interval:
     """The percentile interval at LEVEL of all resamples that have a value."""
-    every = np.concatenate(drawn)
+    every = np.concatenate(drawn) if drawn else np.zeros(0)
     every = every[~np.isnan(every)]
     if len(every) == 0 or np.isnan(value):
         return Interval(value, float("nan"), float("nan"))

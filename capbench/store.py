@@ -29,6 +29,8 @@ from capbench.types import Caption, Rows, Summary
 if TYPE_CHECKING:
     import pandas as pd
 
+    from capbench.types import Ints
+
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
 
@@ -276,45 +278,66 @@ def write_scores(folder: Path, scored: Sequence[Scored], ids: Sequence[str]) -> 
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(long_table(scored, ids), sink, compression="zstd", compression_level=9)
+    pq.write_table(long_table(scored, ids), sink, compression="zstd", compression_level=15)
     write_file(folder / SCORES, sink.getvalue().to_pybytes())
 
 
 def read_scores(folder: Path, ids: Sequence[str] | None = None) -> tuple[Scored, ...]:
-    """The rows of each metric. ids: the run's items in order (default: as the file first names them)."""
-    import pyarrow.parquet as pq
-
-    path = folder / SCORES
-    try:
-        table = pq.read_table(path)
-    except (OSError, ValueError) as error:
-        raise BadData(f"cannot read {path}: {error}", cure="run it again with --fresh") from error
-    data = {name: table.column(name).combine_chunks() for name in COLUMNS}
-    items = data["item"].to_pylist()
-    names = list(dict.fromkeys(items)) if ids is None else [safe(i) for i in ids]
-    index = {name: i for i, name in enumerate(names)}
-    item = np.array([index[i] for i in items], np.int64)
-    value = data["value"].to_numpy(zero_copy_only=False)
-    key = np.array(data["metric"].to_pylist(), object)
-    column = np.array(data["column"].to_pylist(), object)
-    bag, sample, reason = data["bag"].to_pylist(), data["sample"].to_numpy(), data["reason"].to_pylist()
+    """The rows of each metric. ids: the run's items in order (default: as ``read_items`` gives them)."""
+    table = score_table(folder)
+    places = {name: i for i, name in enumerate(map(safe, ids) if ids is not None else item_names(table))}
+    codes, names = coded(table, "item")
+    item = np.array([places.get(name, -1) for name in names], np.int64)[codes]
+    value = table.column("value").to_numpy()
+    bag = table.column("bag").to_numpy() if table.column("bag").null_count < len(table) else None
+    sample = table.column("sample").to_numpy().astype(np.int64)
+    reason, reasons = coded(table, "reason")
+    metric, metrics = coded(table, "metric")
+    column, columns = coded(table, "column")
     scored = []
-    for metric in dict.fromkeys(key):
-        mine = np.flatnonzero(key == metric)
-        columns = list(dict.fromkeys(column[mine]))
-        first = mine[column[mine] == columns[0]]
-        bags = None if bag[first[0]] is None else np.array([bag[i] for i in first], np.int64)
-        rows = Rows({str(c): value[mine[column[mine] == c]] for c in columns}, item[first], bags)
-        reasons = {k: reason[i] for k, i in enumerate(first) if reason[i] is not None}
-        scored.append(Scored(str(metric), rows, reasons, sample[first].astype(np.int64)))
+    for code in dict.fromkeys(metric.tolist()):
+        mine = np.flatnonzero(metric == code)
+        own = list(dict.fromkeys(column[mine].tolist()))
+        first = mine[column[mine] == own[0]]
+        bags = None if bag is None or np.isnan(bag[first[0]]) else bag[first].astype(np.int64)
+        values = {columns[c]: value[mine[column[mine] == c]] for c in own}
+        why = {int(k): reasons[reason[first[k]]] for k in np.flatnonzero(reason[first] >= 0)}
+        scored.append(Scored(metrics[code], Rows(values, item[first], bags), why, sample[first]))
     return tuple(scored)
 
 
-def read_items(folder: Path) -> list[str]:
-    """The ids of the rows, each once, in the order in which ``read_scores`` numbers them."""
+def score_table(folder: Path) -> Any:
+    """scores.parquet as an Arrow table.
+
+    Raises:
+        BadData: it is missing or damaged.
+    """
     import pyarrow.parquet as pq
 
-    return list(dict.fromkeys(pq.read_table(folder / SCORES, columns=["item"]).column("item").to_pylist()))
+    try:
+        return pq.read_table(folder / SCORES)
+    except (OSError, ValueError) as error:
+        raise BadData(f"cannot read {folder / SCORES}: {error}", cure="run it again with --fresh") from error
+
+
+def coded(table: Any, name: str) -> tuple[Ints, list[str]]:
+    """A text column as codes (-1: null) and the texts that they stand for."""
+    column = table.column(name).combine_chunks()
+    if not hasattr(column, "indices"):
+        column = column.dictionary_encode()
+    return column.indices.fill_null(-1).to_numpy().astype(np.int64), column.dictionary.to_pylist()
+
+
+def item_names(table: Any) -> list[str]:
+    """The ids of the rows, each once, in the order in which they first stand in the file."""
+    codes, names = coded(table, "item")
+    used, first = np.unique(codes, return_index=True)
+    return [names[code] for code in used[np.argsort(first)]]
+
+
+def read_items(folder: Path) -> list[str]:
+    """The ids by which ``read_scores`` numbers the items."""
+    return item_names(score_table(folder))
 
 
 def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:

@@ -11,7 +11,6 @@ remembered on long tails, so that hostile text costs linear time too.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,47 +18,26 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from capbench.backends.ptb_rules import MACROS, RULES, digits, is_letter, word_marks
+from capbench.backends.ptb_rules import (
+    ANY,
+    MACROS,
+    RULES,
+    SHORTER,
+    SPLIT_WORDS,
+    CharSet,
+    finish,
+    one_line,
+    units,
+)
 from capbench.protocols import Problem
 
-PUNCTUATION = frozenset(
-    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
-)
 NEXT = "A"  # what stands for the next caption: in the reference's file its first word can decide
 END = f"\n{NEXT}\n"
 LONG = 256
 MEMO_WORDS = 200_000
 MEMO_LENGTH = 40
 
-LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
-LONE = re.compile("[\ud800-\udfff]")
-ASTRAL_PART = re.compile("[\ud800-\udfff]")
-ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
-
-
-@dataclass(frozen=True, slots=True)
-class CharSet:
-    """Characters, ranges and the classes ``l`` (letters), ``d`` (digits), ``mark``; perhaps all others."""
-
-    chars: frozenset[str] = frozenset()
-    ranges: tuple[tuple[str, str], ...] = ()
-    classes: str = ""
-    negated: bool = False
-
-    def holds(self, char: str) -> bool:
-        """Whether a UTF-16 unit is one of them."""
-        found = (
-            char in self.chars
-            or any(low <= char <= high for low, high in self.ranges)
-            or ("l" in self.classes and is_letter(char))
-            or ("d" in self.classes and char in digits())
-            or ("m" in self.classes and char in word_marks())
-        )
-        return found != self.negated
-
-
-ANY = CharSet(negated=True)
 
 
 class Nfa:
@@ -229,37 +207,46 @@ class Automaton:
         start = nfa.state()
         for index, pattern in enumerate(patterns):
             nfa.final[nfa.add(pattern, start)] = index
+        sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
+        number = {chars: index for index, chars in enumerate(sets)}
+        self.sets = sets
+        self.steps = [(number[step[0]], step[1]) if step else None for step in nfa.steps]
         self.kinds: dict[str, tuple[bool, ...]] = {}
-        self.sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
-        self.number = {chars: index for index, chars in enumerate(self.sets)}
         self.lock = threading.Lock()
+        self.closed: dict[int, frozenset[int]] = {}
         self.ids: dict[frozenset[int], int] = {}
-        self.nodes: list[frozenset[int]] = []
         self.moves: list[dict[str, int]] = []
         self.accepts: list[int] = []
         self.leaf: list[bool] = []
+        self.edges: list[list[tuple[int, int]]] = []
         self.by_kind: list[dict[tuple[bool, ...], int]] = []
         self.intern([start])
 
+    def closure(self, state: int) -> frozenset[int]:
+        """The states that silent steps lead to and that read a character or end a match."""
+        if state not in self.closed:
+            seen = {state}
+            stack = [state]
+            while stack:
+                for after in self.nfa.silent[stack.pop()]:
+                    if after not in seen:
+                        seen.add(after)
+                        stack.append(after)
+            self.closed[state] = frozenset(s for s in seen if self.steps[s] or s in self.nfa.final)
+        return self.closed[state]
+
     def intern(self, states: Sequence[int]) -> int:
         """The number of a set of states, closed over silent steps."""
-        seen = set(states)
-        stack = list(seen)
-        while stack:
-            for after in self.nfa.silent[stack.pop()]:
-                if after not in seen:
-                    seen.add(after)
-                    stack.append(after)
-        key = frozenset(s for s in seen if self.nfa.steps[s] or s in self.nfa.final)
+        key = frozenset[int]().union(*map(self.closure, states))
         if not key:
             return self.DEAD
         if key not in self.ids:
-            self.nodes.append(key)
             self.moves.append({})
             self.by_kind.append({})
             self.accepts.append(min((self.nfa.final[s] for s in key if s in self.nfa.final), default=-1))
-            self.leaf.append(not any(self.nfa.steps[s] for s in key))
-            self.ids[key] = len(self.nodes) - 1
+            self.edges.append(list({step for s in key if (step := self.steps[s])}))
+            self.leaf.append(not self.edges[-1])
+            self.ids[key] = len(self.moves) - 1
         return self.ids[key]
 
     def learn(self, state: int, char: str) -> int:
@@ -270,8 +257,7 @@ class Automaton:
                 kind = self.kinds[char] = tuple(chars.holds(char) for chars in self.sets)
             after = self.by_kind[state].get(kind)
             if after is None:
-                steps = (self.nfa.steps[s] for s in self.nodes[state])
-                after = self.intern([step[1] for step in steps if step and kind[self.number[step[0]]]])
+                after = self.intern([target for number, target in self.edges[state] if kind[number]])
                 self.by_kind[state][kind] = after
             self.moves[state][char] = after
             return after
@@ -305,7 +291,9 @@ class Automaton:
     def bury(self, text: str, at: int, end: int, state: int, dead: dict[int, bytearray]) -> None:
         """Remember that reading on from here in this state finds no match."""
         for i in range(at, end):
-            dead.setdefault(state, bytearray(len(text)))[i] = 1
+            if state not in dead:
+                dead[state] = bytearray(len(text))
+            dead[state][i] = 1
             state = self.moves[state][text[i]]
 
     def ends(self, text: str, at: int, stop: int) -> list[int]:
@@ -401,56 +389,6 @@ class Lexer:
 
 
 SPLIT_WORDS = frozenset(["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"])
-SHORTER = {"-1": 1, "-2": 2, "-3": 3}
-BRACKETS = dict(zip("(){}[]", "-lrb- -rrb- -lcb- -rcb- -lsb- -rsb-".split(), strict=True))
-FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
-CURRENCY = {"\u00a2": "cents", "\u00a3": "#", "\u00a4": "$", "\u0080": "$", "\u20a0": "$", "\u20ac": "$"}
-QUOTES = {
-    **dict.fromkeys("\u0091\u2018\u201b\u2039", "`"),
-    **dict.fromkeys("\u0092\u2019\u203a", "'"),
-    **dict.fromkeys("\u0093\u201c\u00ab", "``"),
-    **dict.fromkeys("\u0094\u201d\u00bb", "''"),
-}
-QUOTE_MARKS = str.maketrans(QUOTES)
-ENTITY = re.compile("&(amp|apos|quot);", re.IGNORECASE)
-
-
-def finish(raw: str, shape: str) -> list[str]:
-    """The words that a token becomes: none for punctuation, several where it holds blanks."""
-    word = shaped(raw, shape)
-    if ASTRAL_PART.search(word):
-        word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    word = word.lower()
-    return [] if word in PUNCTUATION else word.split()
-
-
-def shaped(raw: str, shape: str) -> str:  # noqa: PLR0911
-    """A token in the reference's spelling; shapes are listed in ``ptb_rules``."""
-    if shape[:1] == "=":
-        return shape[1:]
-    if shape == "soft":
-        return raw.replace("\u00ad", "") or "-"
-    if shape in ("left", "right"):
-        single, double = ("`", "``") if shape == "left" else ("'", "''")
-        plain = ENTITY.sub(lambda found: "'" if found[1].lower() == "apos" else '"', raw)
-        return plain.replace("'", single).replace('"', double).translate(QUOTE_MARKS)
-    if shape == "amp":
-        return ENTITY.sub("&", raw)
-    if shape in ("bracket", "parens"):
-        return "".join(BRACKETS.get(c, c) if shape == "bracket" or c in "()" else c for c in raw)
-    if shape == "hyphens":
-        return "--" if len(raw) in (3, 4) else raw
-    return FRACTIONS.get(raw, CURRENCY.get(raw, raw))
-
-
-def one_line(text: str) -> str:
-    """A caption as one line that UTF-8 can hold: breaks of any kind are spaces, lone surrogates U+FFFD."""
-    return LONE.sub("\ufffd", LINE_BREAKS.sub(" ", text))
-
-
-def units(text: str) -> str:
-    """Each character beyond the Basic Multilingual Plane as its two UTF-16 units."""
-    return ASTRAL.sub(lambda found: chr(0xD7C0 + (ord(found[0]) >> 10)) + chr(0xDC00 + (ord(found[0]) & 0x3FF)), text)
 
 
 @cache

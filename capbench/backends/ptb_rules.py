@@ -1,11 +1,11 @@
-"""What the reference tokenizer recognises: classes of characters, words with a rule of their own, rules.
+r"""What the reference tokenizer recognises: classes of characters, words with a rule of their own, rules.
 
 The facts were found by giving the reference program (Stanford CoreNLP 3.4.1, Penn Treebank tokenizer)
 every character of the Basic Multilingual Plane and many probes, and by reading what its authors wrote
 about it. They are kept in a notation of our own that ``capbench.backends.ptb`` compiles:
 
 - ``(a|b)``, ``?``, ``*``, ``+``, ``{n}``, ``{m,n}`` and ``[...]`` mean what they mean in ``re``;
-- ``<name>`` is the macro of that name, ``\\l`` a letter, ``\\d`` a digit, ``\\A`` any character;
+- ``<name>`` is the macro of that name, ``\l`` a letter, ``\d`` a digit, ``\A`` any character;
 - a letter outside of brackets stands for both of its cases, inside of brackets only for itself.
 
 A rule is (pattern, what must follow, what the token becomes). The longest match wins, what follows
@@ -14,7 +14,9 @@ included; of equal ones the earlier rule does. The order of the rules therefore 
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 
 # Letters of Unicode 6.1 that Unicode 3.2 does not have: code points and ranges, hexadecimal.
@@ -82,6 +84,30 @@ def digits() -> frozenset[str]:
 def is_letter(char: str) -> bool:
     """Whether the reference's letter class holds a UTF-16 unit; the same on every Python."""
     return unicodedata.ucd_3_2_0.category(char)[0] == "L" or char in newer_letters()
+
+
+@dataclass(frozen=True, slots=True)
+class CharSet:
+    """Characters, ranges and the classes ``l`` (letters), ``d`` (digits), ``mark``; perhaps all others."""
+
+    chars: frozenset[str] = frozenset()
+    ranges: tuple[tuple[str, str], ...] = ()
+    classes: str = ""
+    negated: bool = False
+
+    def holds(self, char: str) -> bool:
+        """Whether a UTF-16 unit is one of them."""
+        found = (
+            char in self.chars
+            or any(low <= char <= high for low, high in self.ranges)
+            or ("l" in self.classes and is_letter(char))
+            or ("d" in self.classes and char in digits())
+            or ("m" in self.classes and char in word_marks())
+        )
+        return found != self.negated
+
+
+ANY = CharSet(negated=True)
 
 
 MACROS = {
@@ -156,9 +182,7 @@ MACROS = {
         r"|Capt|Ste?|Ave|Pres|Lieut|Rt|Hon|Brig|Co?mdr|Pfc|Spc|Supts?|Det|Mt|Ft|Adj|Adv|Asst|Assoc|Ens|Insp"
         r"|Mlle|Mme|Msgr|Sfc)"
     ),
-    "before_big": (
-        r"(<title>|vs|[v]|Alex|Wm|Jos|Cie|a\.k\.a|cf|TREAS|Ph|<acro1>|Invt|Elec|Natl|M[ft]g|Dept)"
-    ),
+    "before_big": (r"(<title>|vs|[v]|Alex|Wm|Jos|Cie|a\.k\.a|cf|TREAS|Ph|<acro1>|Invt|Elec|Natl|M[ft]g|Dept)"),
     "before_digit": r"(ca|figs?|prop|nos?|art|bldg|pp|op)\.",
     "starter": (
         r"([A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n|[A]|[A]s|[A]t|[B]ut|[E]arlier|[H]e|[H]er|[H]ere|[H]owever"
@@ -174,9 +198,7 @@ MACROS = {
     ),
     "dash": r"&(MD|mdash|ndash);|[\u0096\u0097\u2013\u2014\u2015]",
     "entity": r"&(HT|TL|UR|LR|QC|QL|QR|odq|cdq|#[0-9]+);",
-    "quotes": (
-        r"(<apos>|''|[`\u2018-\u201F\u0091-\u0094\u2039\u203A\u00AB\u00BB]{1,2})"
-    ),
+    "quotes": (r"(<apos>|''|[`\u2018-\u201F\u0091-\u0094\u2039\u203A\u00AB\u00BB]{1,2})"),
     "double": r"(\"|&quot;)",
     "smiley": r"[\<\>]?[:;=][\-o*']?[()DPdpO\\{@|\[\]]",
     "asian": (
@@ -255,3 +277,61 @@ RULES: list[tuple[str, str, str]] = [
     (r"\<\<|\>\>|<symbol>", "", ""),
     (r"(<spaces>|<line>|&nbsp;|\A)", "", "skip"),
 ]  # fmt: skip
+
+LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+LONE = re.compile("[\ud800-\udfff]")
+ASTRAL_PART = re.compile("[\ud800-\udfff]")
+ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+PUNCTUATION = frozenset(
+    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
+)
+SHORTER = {"-1": 1, "-2": 2, "-3": 3}
+BRACKETS = dict(zip("(){}[]", ["-lrb-", "-rrb-", "-lcb-", "-rcb-", "-lsb-", "-rsb-"], strict=True))
+FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}
+CURRENCY = {"\u00a2": "cents", "\u00a3": "#", "\u00a4": "$", "\u0080": "$", "\u20a0": "$", "\u20ac": "$"}
+QUOTES = {
+    **dict.fromkeys("\u0091\u2018\u201b\u2039", "`"),
+    **dict.fromkeys("\u0092\u2019\u203a", "'"),
+    **dict.fromkeys("\u0093\u201c\u00ab", "``"),
+    **dict.fromkeys("\u0094\u201d\u00bb", "''"),
+}
+QUOTE_MARKS = str.maketrans(QUOTES)
+ENTITY = re.compile("&(amp|apos|quot);", re.IGNORECASE)
+
+
+def finish(raw: str, shape: str) -> list[str]:
+    """The words that a token becomes: none for punctuation, several where it holds blanks."""
+    word = shaped(raw, shape)
+    if ASTRAL_PART.search(word):
+        word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    word = word.lower()
+    return [] if word in PUNCTUATION else word.split()
+
+
+def shaped(raw: str, shape: str) -> str:  # noqa: PLR0911
+    """A token in the reference's spelling; shapes are listed in ``ptb_rules``."""
+    if shape[:1] == "=":
+        return shape[1:]
+    if shape == "soft":
+        return raw.replace("\u00ad", "") or "-"
+    if shape in ("left", "right"):
+        single, double = ("`", "``") if shape == "left" else ("'", "''")
+        plain = ENTITY.sub(lambda found: "'" if found[1].lower() == "apos" else '"', raw)
+        return plain.replace("'", single).replace('"', double).translate(QUOTE_MARKS)
+    if shape == "amp":
+        return ENTITY.sub("&", raw)
+    if shape in ("bracket", "parens"):
+        return "".join(BRACKETS.get(c, c) if shape == "bracket" or c in "()" else c for c in raw)
+    if shape == "hyphens":
+        return "--" if len(raw) in (3, 4) else raw
+    return FRACTIONS.get(raw, CURRENCY.get(raw, raw))
+
+
+def one_line(text: str) -> str:
+    """A caption as one line that UTF-8 can hold: breaks of any kind are spaces, lone surrogates U+FFFD."""
+    return LONE.sub("\ufffd", LINE_BREAKS.sub(" ", text))
+
+
+def units(text: str) -> str:
+    """Each character beyond the Basic Multilingual Plane as its two UTF-16 units."""
+    return ASTRAL.sub(lambda found: chr(0xD7C0 + (ord(found[0]) >> 10)) + chr(0xDC00 + (ord(found[0]) & 0x3FF)), text)

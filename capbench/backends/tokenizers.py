@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from capbench.backends.ptb import NEXT, PUNCTUATION, one_line
+from capbench.backends.ptb import NEXT
+from capbench.backends.ptb_rules import PUNCTUATION, one_line
 from capbench.errors import CapbenchError, MissingPart
 from capbench.protocols import Problem
 
@@ -111,9 +112,7 @@ class JavaTokenizer:
 
 def words(line: str) -> tuple[str, ...]:
     """The words of a line that the program wrote, without the punctuation that the reference removes."""
-    return tuple(
-        word for token in line.rstrip().split(" ") if token not in PUNCTUATION for word in token.split()
-    )
+    return tuple(word for token in line.rstrip().split(" ") if token not in PUNCTUATION for word in token.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,11 @@ from capbench.cli.shared import echo
 @click.option("--format", "form", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 @click.option("--write", "target", default="", metavar="DIR", help="Write README.md, table.csv and entries there.")
 @click.option("--note", default="", metavar="TEXT", help="With --write: the commands that made the runs.")
+@click.option("--rewrite", "again", default="", metavar="DIR", help="Write a table again from its own entries.")
 @click.option("--check", "checked", default="", metavar="DIR", help="Fail when a written table is stale.")
-def command(benchmark: str, roots: tuple[str, ...], sort: str, form: str, target: str, note: str, checked: str) -> None:
+def command(  # noqa: PLR0913 -- one parameter for each option
+    benchmark: str, roots: tuple[str, ...], sort: str, form: str, target: str, note: str, again: str, checked: str
+) -> None:
     """Make tables from the runs below --runs: one for each benchmark and set of comparable signatures."""
     from pathlib import Path
 
@@ -34,6 +37,10 @@ def command(benchmark: str, roots: tuple[str, ...], sort: str, form: str, target
     if checked:
         leaderboard.check_board(Path(checked))
         click.echo(f"{checked} is current", err=True)
+        return
+    if again:
+        leaderboard.rewrite_board(Path(again))
+        click.echo(f"wrote {again}", err=True)
         return
     places = [Path(root) for root in roots]
     boards = leaderboard.gather(places, benchmark, sort)

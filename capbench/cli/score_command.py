@@ -23,13 +23,14 @@ from capbench.cli.shared import (
 @click.option("--images", default="", metavar="DIR", help="The pictures, for metrics that look at them.")
 @metric_option
 @backend_option
+@click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...], samples: int,
+    predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...], field: str, samples: int,
     ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
@@ -43,7 +44,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from capbench.store import write_file
 
     run = api.score(
-        predictions, references, metrics, images=images, backends=bindings(backends), samples=samples,
+        predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
         extra="ignore" if ignore_extra else "error",
     )  # fmt: skip
     if per_item:

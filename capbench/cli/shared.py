@@ -71,7 +71,7 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
         rows.append(
             [
                 name,
-                value.partition(" (")[0] if s.value is not None else "-",
+                value.partition(" (")[0],
                 str(s.n),
                 str(s.unscored),
                 str(s.empty),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.metrics.ngrams import ORDERS, Grams, Joined, Texts
+from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts
 from capbench.needs import Captions, References, Tokens
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
@@ -82,14 +82,15 @@ def statistics(texts: Texts) -> Array:
     is_candidate = texts.is_candidate
     grams = Grams.first(texts)
     for n in ORDERS:
-        counts = grams.counts()
+        counts = Counts.of(texts, grams.text, grams.fresh)
         mine = is_candidate[counts.text]
-        most = np.maximum.reduceat(np.where(mine, 0, counts.count), counts.groups) if len(mine) else counts.count
-        head = counts.groups[mine[counts.groups]]
-        hits = np.minimum(counts.count[head], most[mine[counts.groups]])
-        rows.append(np.bincount(counts.item[head], hits, n_items))
+        heads, rivals = counts.groups, np.where(mine, 0, counts.count)
+        most = np.maximum.reduceat(rivals, heads) if len(heads) else rivals
+        found = np.where(mine[heads], np.minimum(counts.count[heads], most), 0)
+        rows.append(np.bincount(counts.item[heads], found, n_items))
         if n < ORDERS[-1]:
-            grams = grams.longer()
+            sizes = np.diff(counts.starts[heads], append=len(grams.rank))
+            grams = grams.only(np.repeat(found > 0, sizes)).longer()
     return np.array(rows, np.float64)
 
 

@@ -28,6 +28,7 @@ from capbench.ragged import Ragged, Words
 from capbench.types import Column
 
 if TYPE_CHECKING:
+    from capbench.metrics.ngrams import Bools
     from capbench.types import Array
 
 VARIANTS = ("d", "plain")
@@ -78,7 +79,7 @@ class Cider:
         sums = np.zeros(len(texts.lengths))
         grams = Grams.first(texts)
         for order in ORDERS:
-            sums += similarities(grams.counts(), texts, np.log(max(n, 1)), clip=self.variant == "d")
+            sums += cosines(grams, np.log(max(n, 1)), clip=self.variant == "d")
             if order < ORDERS[-1]:
                 grams = grams.longer()
         if self.variant == "d":
@@ -90,29 +91,33 @@ class Cider:
         return {"cider": np.minimum(means, SCALE)}
 
 
-def similarities(counts: Counts, texts: Texts, log_n: float, *, clip: bool) -> Array:
-    """The cosine of each reference with its candidate over n-grams of one order; 0 for candidates themselves."""
-    mine = texts.is_candidate[counts.text]
-    weight = counts.count * idf(counts, mine, log_n)[counts.gram]
-    norm = np.sqrt(np.bincount(counts.text, weight * weight, len(texts.lengths)))
-    heads = counts.groups
-    sizes = np.diff(heads, append=len(weight))
-    own = np.repeat(np.where(mine[heads], weight[heads], 0.0), sizes)
-    product = (np.minimum(own, weight) if clip else own) * weight
-    product[mine] = 0.0
-    dot = np.bincount(counts.text, product, len(texts.lengths))
-    norms = norm * norm[texts.candidates][texts.items]
-    return dot / np.where(norms == 0, 1, norms)
+def cosines(grams: Grams, log_n: float, *, clip: bool) -> Array:
+    """The cosine of each reference with its candidate over these n-grams; 0 for the candidates themselves."""
+    texts, is_candidate = grams.texts, grams.texts.is_candidate
+    squares, products = np.zeros(len(texts.lengths)), np.zeros(len(texts.lengths))
+    for counts in grams.counts():
+        mine = is_candidate[counts.text]
+        weight = counts.count * idf(counts, mine, log_n)[counts.gram]
+        np.add.at(squares, counts.text, weight * weight)
+        heads = counts.groups
+        sizes = np.diff(heads, append=len(weight))
+        own = np.repeat(np.where(mine[heads], weight[heads], 0.0), sizes)
+        shared = np.flatnonzero((own > 0) & ~mine)
+        own, weight = own[shared], weight[shared]
+        np.add.at(products, counts.text[shared], (np.minimum(own, weight) if clip else own) * weight)
+    norms = np.sqrt(squares)
+    norms *= norms[texts.candidates][texts.items]
+    return products / np.where(norms == 0, 1, norms)
 
 
-def idf(counts: Counts, mine: np.ndarray[tuple[int], np.dtype[np.bool_]], log_n: float) -> Array:
+def idf(counts: Counts, mine: Bools, log_n: float) -> Array:
     """ln N - ln max(1, df) of each n-gram; a group whose last row is a reference's counts one item.
 
     mine: whether each row is of a candidate.
     """
-    last = np.append(counts.groups[1:], len(mine))[: len(counts.groups)] - 1
+    last = np.append(counts.groups[1:], len(mine)) - 1
     found = last[~mine[last]]
-    frequency = np.bincount(counts.gram[found], minlength=int(counts.gram.max(initial=-1)) + 1)
+    frequency = np.bincount(counts.gram[found], minlength=int(counts.gram[-1]) + 1)
     weights: Array = log_n - np.log(np.maximum(1, frequency))
     return weights
 

@@ -1,9 +1,8 @@
 """Counts of n-grams over integer words, shared by the overlap metrics (BLEU, ROUGE-L, CIDEr).
 
 Words are numbered by the sorted union of both vocabularies and n-grams by the order of their words, so
-that sums over n-grams are added in an order that does not depend on the order of the items. An n-gram's
-number is made from that of its first n-1 words and its last word; one sort an order then finds every
-(n-gram, text) count, and the counts of one item's texts stand side by side. Time is that of the sorts.
+that sums over n-grams are added in an order that does not depend on the order of the items. One linear
+sort an order finds every (n-gram, text) count, and the counts of one item's texts stand side by side.
 """
 
 from __future__ import annotations
@@ -23,27 +22,27 @@ if TYPE_CHECKING:
 
     Bools = NDArray[np.bool_]
     Small = NDArray[np.int32]
+    Unsigned = NDArray[np.uint16] | NDArray[np.uint32]
 
 ORDERS = (1, 2, 3, 4)
 CHUNK = 1 << 17  # words: a chunk's sorts stay in the processor's cache
-KEY_BITS = 63
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
     """Each item's candidate, then its references, as one row of words.
 
-    words: int32, all texts one after the other; text: int32, the text of each word.
+    words: unsigned and above 0, all texts one after the other; before: the word before each, 0 at the
+    beginning of a text; text: the text of each word.
     lengths: words of each text; items: the item of each text; candidates: the text of each item's candidate.
-    n_words: the size of the vocabulary, above every number in ``words``.
     """
 
-    words: Small
+    words: Unsigned
+    before: Unsigned
     text: Small
     lengths: Ints
-    items: Ints
+    items: Small
     candidates: Ints
-    n_words: int
 
     @property
     def is_candidate(self) -> Bools:
@@ -64,18 +63,18 @@ class Joined:
 
     candidates: Words
     references: Ragged[Words]
-    candidate_ids: Small
-    reference_ids: Small
-    n_words: int
+    candidate_ids: Unsigned
+    reference_ids: Unsigned
 
     @classmethod
     def of(cls, candidates: Words, references: Ragged[Words]) -> Joined:
         """Number the words of both by the sorted union of their vocabularies."""
         own, theirs = candidates.vocabulary, references.values.vocabulary
-        rank = {word: i for i, word in enumerate(sorted({*own, *theirs}))}
-        new_own = np.array([rank[word] for word in own], np.int32)
-        new_theirs = np.array([rank[word] for word in theirs], np.int32)
-        return cls(candidates, references, new_own[candidates.ids], new_theirs[references.values.ids], len(rank))
+        rank = {word: i for i, word in enumerate(sorted({*own, *theirs}), 1)}
+        kind = np.uint16 if len(rank) < 1 << 16 else np.uint32
+        new_own = np.array([rank[word] for word in own], kind)
+        new_theirs = np.array([rank[word] for word in theirs], kind)
+        return cls(candidates, references, new_own[candidates.ids], new_theirs[references.values.ids])
 
     def texts(self, first: int = 0, end: int | None = None) -> Texts:
         """The texts of items first to end, each item's candidate before its references."""
@@ -84,7 +83,7 @@ class Joined:
         own = self.candidates.offsets[first : end + 1]
         theirs = self.references.values.offsets[bounds[0] : bounds[-1] + 1]
         n, counts = end - first, np.diff(bounds)
-        items = np.repeat(np.arange(n), counts + 1)
+        items = np.repeat(np.arange(n, dtype=np.int32), counts + 1)
         candidates = bounds[:-1] - bounds[0] + np.arange(n)
         is_reference = np.ones(len(items), bool)
         is_reference[candidates] = False
@@ -95,7 +94,10 @@ class Joined:
         shift = (sources - (np.cumsum(lengths) - lengths)).astype(np.int32)
         where = np.repeat(shift, lengths) + np.arange(len(pool), dtype=np.int32)
         text = np.repeat(np.arange(len(items), dtype=np.int32), lengths)
-        return Texts(pool[where], text, lengths, items, candidates, self.n_words)
+        words = pool[where]
+        before = np.zeros_like(words)
+        before[1:] = np.where(text[1:] == text[:-1], words[:-1], 0)
+        return Texts(words, before, text, lengths, items, candidates)
 
     def chunks(self, size: int = CHUNK) -> Iterator[tuple[slice, Texts]]:
         """The items and texts of chunks of about ``size`` words (one item at least)."""
@@ -112,82 +114,81 @@ class Joined:
 class Grams:
     """The n-grams of texts, sorted by n-gram and, within one, by place.
 
-    order: n; at: the place of each n-gram's first word, ascending; gram: the number of each.
-    rank: indices into ``at`` in sorted order; fresh: whether each, in sorted order, is the first of its n-gram.
+    In that order, for each: rank, the place of its first word; text, the text it is in; fresh, whether
+    it is the first of its n-gram. kept: for each place, whether longer n-grams may begin there (None: any).
     """
 
     texts: Texts
-    order: int
-    at: Small
-    gram: Small
-    rank: Small
+    rank: Ints
+    text: Small
     fresh: Bools
+    kept: Bools | None = None
 
     @classmethod
     def first(cls, texts: Texts) -> Grams:
         """The single words."""
-        at = np.arange(len(texts.words), dtype=np.int32)
-        return cls._sorted(texts, 1, at, texts.words.astype(np.int64), texts.n_words)
+        rank = stable_order(texts.words)
+        return cls(texts, rank, texts.text[rank], changes(texts.words[rank]))
 
-    def longer(self, keep: Bools | None = None) -> Grams:
-        """The n-grams one word longer. keep: those of ``at`` whose longer n-grams are wanted (None: all)."""
-        texts, n = self.texts, self.order
-        stop = self.at + np.int32(n)
-        inside = stop < len(texts.words)
-        inside[inside] &= texts.text[stop[inside]] == texts.text[self.at[inside]]
-        if keep is not None:
-            inside &= keep
-        keys = self.gram[inside].astype(np.int64)
-        keys *= texts.n_words
-        keys += texts.words[stop[inside]]
-        return self._sorted(texts, n + 1, self.at[inside], keys, self.n_grams * texts.n_words)
+    def longer(self) -> Grams:
+        """The n-grams one word longer whose last n words are here.
 
-    @classmethod
-    def _sorted(cls, texts: Texts, order: int, at: Small, keys: Ints, n_keys: int) -> Grams:
-        """Number the distinct keys in ascending order. keys is overwritten."""
-        bits = max(1, len(keys)).bit_length()
-        if bits + n_keys.bit_length() <= KEY_BITS:  # the place in the low bits: sorting is faster than argsort
-            keys <<= bits
-            keys |= np.arange(len(keys))
-            keys.sort()
-            rank = (keys & ((1 << bits) - 1)).astype(np.int32)
-            keys >>= bits
-        else:
-            rank = np.argsort(keys, kind="stable").astype(np.int32)
-            keys = keys[rank]
-        fresh = changes(keys)
-        gram = np.empty(len(keys), np.int32)
-        gram[rank] = np.cumsum(fresh, dtype=np.int32) - 1
-        return cls(texts, order, at, gram, rank, fresh)
+        Sorting by the first word alone is enough: the rest of each begins one place further on, and
+        those are sorted already.
+        """
+        before = self.texts.before[self.rank]
+        has_one = before > 0
+        if self.kept is not None:
+            has_one &= self.kept[self.rank - 1]
+        before = before[has_one]
+        order = stable_order(before)
+        tail = np.cumsum(self.fresh, dtype=np.int32)[has_one][order]
+        fresh = changes(before[order]) | changes(tail)
+        return Grams(self.texts, self.rank[has_one][order] - 1, self.text[has_one][order], fresh)
 
-    @property
-    def n_grams(self) -> int:
-        """How many distinct n-grams there are."""
-        return int(np.count_nonzero(self.fresh))
+    def only(self, keep: Bools) -> Grams:
+        """Those of ``rank`` that are to be kept; longer ones must begin and end with one of these."""
+        rank = self.rank[keep]
+        kept = np.zeros(len(self.texts.words), bool)
+        kept[rank] = True
+        return Grams(self.texts, rank, self.text[keep], changes(np.cumsum(self.fresh)[keep]), kept)
 
-    def counts(self) -> Counts:
-        """How often each n-gram occurs in each text that has it."""
-        text = self.texts.text[self.at[self.rank]]
-        starts = np.flatnonzero(self.fresh | changes(text))
-        sizes = np.diff(starts, append=len(text))
-        text, gram = text[starts], self.gram[self.rank[starts]]
-        item = self.texts.items[text]
-        return Counts(gram, text, item, sizes, np.flatnonzero(changes(gram) | changes(item)))
+    def counts(self, size: int = CHUNK) -> Iterator[Counts]:
+        """How often each n-gram occurs in each text, in blocks of whole n-grams of about ``size`` places."""
+        heads = np.append(np.flatnonzero(self.fresh), len(self.rank))
+        start = 0
+        while start < len(self.rank):
+            end = int(heads[np.searchsorted(heads, min(start + size, len(self.rank)))])
+            yield Counts.of(self.texts, self.text[start:end], self.fresh[start:end])
+            start = end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
     """How often each n-gram occurs in each text that has it: one row an n-gram and text, sorted by both.
 
-    gram, text, item: of each row; count: how often; groups: the first row of each (n-gram, item). The
-    candidate's row, if there is one, is the first of its group.
+    gram (numbered from 0), text, item: of each row; count: how often; groups: the first row of each
+    (n-gram, item). The candidate's row, if there is one, is the first of its group.
+    starts: the first of each row's places among the sorted n-grams that were counted.
     """
 
     gram: Small
     text: Small
-    item: Ints
+    item: Small
     count: Ints
     groups: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, texts: Texts, text: Small, fresh: Bools) -> Counts:
+        """Count sorted n-grams, of each its text and whether it is the first of its n-gram."""
+        starts = np.flatnonzero(fresh | changes(text))
+        sizes = np.diff(starts, append=len(text))
+        text, first = text[starts], fresh[starts]
+        item = texts.items[text]
+        groups = np.flatnonzero(first | changes(item))
+        gram = np.cumsum(first, dtype=np.int32) - np.int32(1)
+        return cls(gram, text, item, sizes, groups, starts)
 
 
 def changes(values: NDArray[np.integer]) -> Bools:
@@ -195,3 +196,12 @@ def changes(values: NDArray[np.integer]) -> Bools:
     fresh = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=fresh[1:])
     return fresh
+
+
+def stable_order(values: Unsigned) -> Ints:
+    """Indices that sort unsigned values, equal ones in place; 16 bits a pass, for which numpy's sort is linear."""
+    order = np.argsort(values.astype(np.uint16), kind="stable")
+    if values.dtype.itemsize > np.dtype(np.uint16).itemsize:
+        high = (values >> 16).astype(np.uint16)
+        order = order[np.argsort(high[order], kind="stable")]
+    return order

@@ -108,9 +108,8 @@ class WordMasks:
     def of(cls, texts: Texts) -> WordMasks:
         """Group the words of each item."""
         grams = Grams.first(texts)
-        text = texts.text[grams.rank]
-        fresh = grams.fresh | changes(texts.items[text])
-        group = np.empty(len(text), np.int64)
+        fresh = grams.fresh | changes(texts.items[grams.text])
+        group = np.empty(len(fresh), np.int64)
         group[grams.rank] = np.cumsum(fresh) - 1
         places = np.flatnonzero(texts.is_candidate[texts.text])
         index = places - texts.starts[texts.text[places]]

@@ -148,4 +148,5 @@ def _indices(picture: Image | NDArray[Any]) -> Indices:
     places = np.searchsorted(sorted_codes, codes).clip(max=len(CODES) - 1)
     if (sorted_codes[places] != codes).any():
         raise NotAScene("the picture has a colour that the world does not have")
-    return ORDER.astype(np.uint8)[places]
+    indices: Indices = ORDER.astype(np.uint8)[places]
+    return indices

@@ -240,6 +240,15 @@ def _other_end(c: Said, side: str, hub: Said, draws: Draws) -> str:
     return f". The {hub.noun} {_verb(hub, draws)} {draws.pick(SIDE_WORDS[OPPOSITE[side]])} {c.phrase}"
 
 
+def _other_clause(c: Said, side: str, hub: Said, draws: Draws) -> str:
+    return f", and the {hub.noun} {_verb(hub, draws)} {draws.pick(SIDE_WORDS[OPPOSITE[side]])} {c.phrase}"
+
+
+def _other_fronted(c: Said, side: str, hub: Said, draws: Draws) -> str:
+    return f". {capital(draws.pick(SIDE_WORDS[OPPOSITE[side]]))} {c.phrase} {_verb(hub, draws)} the {hub.noun}"
+
+
+# As many from the one end as from the other, so that no side of a relation is named more often.
 ADDITIONS: tuple[Callable[[Said, str, Said, Draws], str], ...] = (
-    _sentence, _clause, _there, _fronted_sentence, _other_end,
+    _sentence, _clause, _there, _fronted_sentence, _other_end, _other_end, _other_clause, _other_fronted,
 )  # fmt: skip

@@ -15,6 +15,7 @@ The rules, where English leaves a choice:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from capbench.scenes.meaning import Group, Meaning
@@ -22,8 +23,10 @@ from capbench.scenes.memory import Bare, Memory
 from capbench.scenes.words import LONGEST, Symbol, symbols
 
 STARTS = ("number", "the", "some", "size", "colour", "noun", "pronoun")
-INSIDE = ("number", "the", "some", "size", "colour", "coloured")
+INSIDE = ("number", "the", "some", "size", "colour")
 VERBS = ("be", "verb")
+PLACES = ("side", "near", "bare")
+DEEPEST = 20  # groups within groups: a ring above a ring above a ring ...
 END = Symbol("end", None, "the end")
 
 
@@ -53,6 +56,7 @@ class Reader:
         self._memory = memory
         self._row: Sequence[Symbol] = ()
         self._at = 0
+        self._depth = 0
 
     def sentence(self, row: Sequence[Symbol]) -> None:
         """Read one sentence into groups, relations and unread words."""
@@ -89,7 +93,7 @@ class Reader:
         kind = self._peek().kind
         if kind in ("open", "comma", "and", "then"):
             self._next()
-        elif kind in ("side", "near", "bare"):
+        elif kind in PLACES:
             self._fronted()
         elif kind == "row":
             self._sequence()
@@ -133,7 +137,7 @@ class Reader:
         line = self._groups("comma", "and", "then")
         if len(line) < 2:
             self._memory.unread.append(row.text)
-        for first, second in zip(line, line[1:], strict=False):
+        for first, second in pairwise(line):
             self._memory.relate(first, row.value, second, row.text)
 
     def _statement(self, *, opened: bool) -> None:
@@ -176,7 +180,7 @@ class Reader:
 
     def _groups(self, *separators: str) -> list[int]:
         """A list of groups; it ends before a group that is the subject of another verb."""
-        found = []
+        found: list[int] = []
         while True:
             group = self._group()
             if group is None:
@@ -200,7 +204,7 @@ class Reader:
         """Where the words before a noun end."""
         while True:
             kind, then = self._peek(ahead).kind, self._peek(ahead + 1).kind
-            if kind not in INSIDE and not (kind in ("comma", "and") and then in ("size", "colour")):
+            if kind not in (*INSIDE, "coloured") and not (kind in ("comma", "and") and then in ("size", "colour")):
                 return ahead
             ahead += 1
 
@@ -233,7 +237,7 @@ class Reader:
             colour = self._next()
             for subject in subjects:
                 self._memory.describe(subject, colour)
-        elif symbol.kind in ("side", "near", "bare"):
+        elif symbol.kind in PLACES:
             return self._placed(subjects)
         else:
             return False
@@ -244,7 +248,7 @@ class Reader:
         kind = self._peek(ahead).kind
         if kind in ("size", "colour"):
             return self._peek(self._noun_from(ahead)).kind != "noun"
-        return kind in ("side", "near", "bare") and not self._begins_fronted(ahead)
+        return kind in PLACES and not self._begins_fronted(ahead)
 
     def _begins_fronted(self, ahead: int) -> bool:
         """Whether a verb follows the place and its group: and left of the square is a circle."""
@@ -303,8 +307,10 @@ class Reader:
             return None
         group, definite, text = described
         index = self._memory.resolve(group, text, definite=definite)
-        if index is not None:
+        if index is not None and self._depth < DEEPEST:
+            self._depth += 1
             self._after(index)
+            self._depth -= 1
         return index
 
     def _noun_phrase(self) -> tuple[Group, bool, str] | None:
@@ -313,9 +319,8 @@ class Reader:
         while self._peek().kind != "noun":
             symbol = self._peek()
             joins = symbol.kind in ("comma", "and") and self._peek(1).kind in ("size", "colour")
-            if joins and {"size", "colour"} & said.keys() and self._peek(1).kind not in said:
-                self._next()
-            elif symbol.kind == "coloured" and self._row[self._at - 1].kind == "colour":
+            joins = joins and bool({"size", "colour"} & said.keys()) and self._peek(1).kind not in said
+            if joins or (symbol.kind == "coloured" and self._row[self._at - 1].kind == "colour"):
                 self._next()
             elif symbol.kind in INSIDE and symbol.kind not in said:
                 said[symbol.kind] = self._next().value
@@ -334,34 +339,38 @@ class Reader:
 
     def _after(self, group: int) -> None:
         """Everything that follows a noun and belongs to it."""
-        while True:
-            kind, then = self._peek().kind, self._peek(1).kind
-            if kind == "comma" and then == "that":
-                self._next()
-                self._relative(group)
-                if self._peek().kind == "comma" and self._peek(1).kind in (*VERBS, "have"):
-                    self._next()
-            elif kind == "that":
-                self._relative(group)
-            elif kind == "with":
-                self._with(group)
-            elif kind == "in" and then == "colour":
-                self._said_of([group])
-            elif kind == "coloured" and then == "colour":
-                self._next()
-                self._said_of([group])
-            elif kind in ("side", "near", "bare"):
-                if not self._placed([group]):
-                    return
-                while self._peek().kind == "and" and self._peek(1).kind == "side" and not self._begins_fronted(1):
-                    self._next()
-                    if not self._placed([group]):
-                        return
-            else:
-                return
+        while self._follows(group):
+            pass
+
+    def _follows(self, group: int) -> bool:
+        """One thing that follows a noun; False if it does not belong to it."""
+        kind, then = self._peek().kind, self._peek(1).kind
+        if kind == "that" or (kind == "comma" and then == "that"):
+            self._relative(group)
+        elif kind == "with":
+            self._with(group)
+        elif kind in ("in", "coloured") and then == "colour":
+            self._next()
+            self._memory.describe(group, self._next())
+        elif kind in PLACES:
+            return self._places(group)
+        else:
+            return False
+        return True
+
+    def _places(self, group: int) -> bool:
+        """A place after a noun, and those joined to it by "and"; False if there is none."""
+        if not self._placed([group]):
+            return False
+        while self._peek().kind == "and" and self._peek(1).kind == "side" and not self._begins_fronted(1):
+            self._next()
+            if not self._placed([group]):
+                return False
+        return True
 
     def _relative(self, group: int) -> None:
-        """That is red; which has a ring above it."""
+        """That is red; which has a ring above it; between commas, perhaps."""
+        set_off = self._accept("comma")
         word = self._next()
         if self._peek().kind in VERBS:
             self._predicate([group])
@@ -369,3 +378,5 @@ class Reader:
             self._with(group)
         else:
             self._memory.unread.append(word.text)
+        if set_off and self._peek().kind == "comma" and self._peek(1).kind in (*VERBS, "have"):
+            self._next()
