@@ -193,10 +193,13 @@ def scores_object(run_: Run) -> dict[str, Any]:
 def per_item_lines(run_: Run) -> str:
     """Every number of every item as JSON lines: id, sample, metric, column, value, reason."""
     lines = []
+    declared = {(s.metric, s.short, s.column) for s in run_.summaries}
     for metric in run_.scored:
         rows = metric.rows
         items = range(len(metric.samples)) if rows.items is None else rows.items.tolist()
         for name, column in rows.columns.items():
+            if (*metric.key.split("#"), name) not in declared:
+                continue  # a statistic that only the metric's own fold of sums uses
             for row, (item, value) in enumerate(zip(items, column.tolist(), strict=True)):
                 known = value == value  # noqa: PLR0124 -- NaN is the one value that differs from itself
                 entry = {

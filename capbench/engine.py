@@ -24,7 +24,7 @@ from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
 from capbench.errors import CapbenchError, MissingPart, TooManyUnscored, UsageError
 from capbench.facts import Facts, facts_of, leave_one_out, missing_facts
-from capbench.needs import Captions, References
+from capbench.needs import Captions, Ids, References
 from capbench.protocols import Problem
 from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
 from capbench.signature import Signature, digest
@@ -242,8 +242,12 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> lis
     if hasattr(captioner, "needs"):
         if len(have) >= len(plan.given.ids) * plan.samples:
             return []
-        features = resolve(Features(plan.given), captioner.needs.values(), plan.bound, cache, plan.job.device)
-        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) not in have]
+        # what asks for ids only, as a file does, sees all of them: with -n the others are no strangers to it
+        only_ids = all(isinstance(need, Ids) for need in captioner.needs.values())
+        facts = facts_of(plan.job.benchmark, 0) if only_ids else plan.given
+        features = resolve(Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device)
+        wanted = {(id_, n) for id_ in plan.given.ids for n in range(plan.samples)} - have
+        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
     requests = [

@@ -219,7 +219,7 @@ def interval(summary: Summary | None) -> str:
 def escape(text: str) -> str:
     """A name that cannot break a Markdown table or become markup."""
     plain = "".join(ch if ch.isprintable() else " " for ch in text)
-    for mark in "\\|<>`*_[]":
+    for mark in "\\|<>`*[]":
         plain = (
             plain.replace(mark, "\\" + mark)
             if mark not in "<>"

@@ -34,6 +34,7 @@ from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, tex
 from capbench.types import Failure
 
 LISTED = 12
+ONE_EACH = "one entry an image; samples=K if the file has K captions of each"
 WRAPPERS = ("annotations", "results", "predictions", "captions", "outputs", "data", "items", "samples", "rows")
 
 
@@ -180,6 +181,8 @@ def from_mapping(value: Mapping[str, Any], name: str, keys: Keys, want: Want) ->
     pairs = value.pairs if isinstance(value, Doubled) else list(value.items())
     found = Found()
     objects = [inner for _, inner in pairs if isinstance(inner, dict)]
+    if not keys.texts and 2 * len(objects) <= len(pairs):
+        objects = []  # stray objects among plain captions are bad captions, not another form of file
     texts = text_keys(objects, name, keys, want) if objects else ()
     if keys.texts and not objects:
         raise no_key(name, "text", keys.texts[0], [])
@@ -188,7 +191,7 @@ def from_mapping(value: Mapping[str, Any], name: str, keys: Keys, want: Want) ->
         identity = checked_id(key, where, "id", found)
         if identity is None:
             continue
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and objects:
             found.records.append(record(identity, key, row_texts(inner, texts), where, inner))
         else:
             found.records.append(Record(identity, texts_of(inner), where))
@@ -207,7 +210,7 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
             forms = f"{entry.id} and {entry.id!r}" if known.number else f"{entry.id!r} and {entry.id}"
             found.faults.append(Fault(entry.where, f"id {forms} are the same id; the other is at {known.where}"))
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
-            cure = "one entry an image" if not repeats else "either one list of texts or one text an entry"
+            cure = "either one list of texts or one text an entry" if repeats else ONE_EACH
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))
         elif (entry.image, entry.split) != (known.image, known.split):
             found.faults.append(

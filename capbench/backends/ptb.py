@@ -7,6 +7,17 @@ as ``-lrb-`` and so on; this is what published numbers hold, and it is kept.
 The rules (``ptb_rules``) are compiled to one automaton over UTF-16 units that finds the longest match at
 each place; its states are made when first needed. Positions from which nothing can match any more are
 remembered on long tails, so that hostile text costs linear time too.
+
+What differs from the reference:
+
+- Line breaks of any kind are spaces. The reference writes an extra line for most of them and so gives
+  every later caption the words of another one. Lone surrogates, which it cannot read, are U+FFFD.
+- Words do not depend on the next caption in the file. The reference looks across the line's end in a few
+  rules ("No." before a digit, "U." before "A" or "The"); here the next caption is always taken to be "A".
+- No word holds blanks: the reference joins "1 1/2", telephone numbers and tags with no-break spaces,
+  at which BLEU and CIDEr split again (its ROUGE-L does not).
+- Lower case is Python's: it differs from Java's for a capital sigma before a hyphen or a digit, and for
+  letters that got a lower case after Unicode 13.
 """
 
 from __future__ import annotations
@@ -16,47 +27,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-from capbench.backends.ptb_rules import (
-    ANY,
-    MACROS,
-    RULES,
-    SHORTER,
-    SPLIT_WORDS,
-    CharSet,
-    finish,
-    one_line,
-    units,
-)
+from capbench.backends import ptb_rules as rules
+from capbench.backends.ptb_rules import CharSet, Nfa
 from capbench.protocols import Problem
 
-NEXT = "A"  # what stands for the next caption: in the reference's file its first word can decide
-END = f"\n{NEXT}\n"
 LONG = 256
 MEMO_WORDS = 200_000
 MEMO_LENGTH = 40
-
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
-
-
-class Nfa:
-    """States with silent steps and steps on one character; patterns are added as fragments."""
-
-    def __init__(self) -> None:
-        self.silent: list[list[int]] = []
-        self.steps: list[tuple[CharSet, int] | None] = []
-        self.final: dict[int, int] = {}
-
-    def state(self) -> int:
-        """A new state."""
-        self.silent.append([])
-        self.steps.append(None)
-        return len(self.silent) - 1
-
-    def add(self, pattern: str, start: int) -> int:
-        """Put a pattern behind ``start``; the state in which it has matched."""
-        return Parser(self, pattern).alternatives(start)
+Words = TypeVar("Words")
 
 
 class Parser:
@@ -92,8 +72,7 @@ class Parser:
             here = self.nfa.state()  # of its own, so that repeating does not lead into what stands beside
             self.nfa.silent[start].append(here)
             end = self.atom(here)
-            low, high = self.count()
-            after = self.at
+            low, high, after = rules.repeats(self.text, self.at)
             if high is None:
                 end = self.loop(here, end, low)
             elif (low, high) != (1, 1):
@@ -125,19 +104,6 @@ class Parser:
             self.nfa.silent[state].append(out)
         return out
 
-    def count(self) -> tuple[int, int | None]:
-        """The count behind a part: (1, 1) without one, (low, None) for any number."""
-        mark = self.peek()
-        if mark and mark in "*+?":
-            self.take()
-            return {"*": (0, None), "+": (1, None), "?": (0, 1)}[mark]
-        if mark != "{":
-            return 1, 1
-        close = self.text.index("}", self.at)
-        low, _, high = self.text[self.at + 1 : close].partition(",")
-        self.at = close + 1
-        return int(low), int(high or low)
-
     def atom(self, start: int) -> int:
         """One character, class, macro or group."""
         char = self.take()
@@ -151,7 +117,7 @@ class Parser:
             name = self.text[self.at : close]
             self.at = close + 1
             if name != "mark":
-                return self.nfa.add(MACROS[name], start)
+                return Parser(self.nfa, rules.MACROS[name]).alternatives(start)
             return self.step(start, CharSet(classes="m"))
         if char == "[":
             return self.step(start, self.brackets())
@@ -161,21 +127,25 @@ class Parser:
 
     def step(self, start: int, chars: CharSet) -> int:
         """A step on one character."""
-        end = self.nfa.state()
-        self.nfa.steps[start] = (chars, end)
+        self.nfa.steps[start] = (chars, end := self.nfa.state())
         return end
 
     def escape(self) -> CharSet:
         """What stands behind a backslash."""
         char = self.take()
         if char == "A":
-            return ANY
+            return rules.ANY
         if char in "ld":
             return CharSet(classes=char)
         if char == "u":
             self.at += 4
             return CharSet(frozenset([chr(int(self.text[self.at - 4 : self.at], 16))]))
-        return CharSet(frozenset([ESCAPES.get(char, char)]))
+        return CharSet(frozenset([rules.ESCAPES.get(char, char)]))
+
+    def member(self) -> CharSet:
+        """One character, or an escape, inside of brackets."""
+        char = self.take()
+        return self.escape() if char == "\\" else CharSet(frozenset([char]))
 
     def brackets(self) -> CharSet:
         """The rest of ``[...]``."""
@@ -185,12 +155,11 @@ class Parser:
         ranges: list[tuple[str, str]] = []
         classes = ""
         while self.peek() != "]":
-            one = self.escape() if self.take() == "\\" else CharSet(frozenset([self.text[self.at - 1]]))
+            one = self.member()
             classes += one.classes
             if self.peek() == "-" and self.text[self.at + 1] != "]":
                 self.take()
-                other = self.escape() if self.take() == "\\" else CharSet(frozenset([self.text[self.at - 1]]))
-                ranges.append((min(one.chars), min(other.chars)))
+                ranges.append((min(one.chars), min(self.member().chars)))
             else:
                 chars |= one.chars
         self.take()
@@ -206,7 +175,7 @@ class Automaton:
         nfa = self.nfa = Nfa()
         start = nfa.state()
         for index, pattern in enumerate(patterns):
-            nfa.final[nfa.add(pattern, start)] = index
+            nfa.final[Parser(nfa, pattern).alternatives(start)] = index
         sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
         number = {chars: index for index, chars in enumerate(sets)}
         self.sets = sets
@@ -314,7 +283,7 @@ class Lexer:
     """The rules, ready to read."""
 
     def __init__(self) -> None:
-        self.automaton = Automaton([f"({main}){f'({ahead})' if ahead else ''}" for main, ahead, _ in RULES])
+        self.automaton = Automaton([f"({main}){f'({ahead})' if ahead else ''}" for main, ahead, _ in rules.RULES])
         self.parts: dict[int, tuple[Automaton, Automaton]] = {}
         self.inner: dict[str, tuple[str, ...] | None] = {}
         self.last: dict[str, tuple[str, ...]] = {}
@@ -329,20 +298,20 @@ class Lexer:
             open_end |= more
             if rule < 0:  # only at an end that cuts the text short
                 return tokens, True
-            _, ahead, shape = RULES[rule]
+            _, ahead, shape = rules.RULES[rule]
             if ahead:
                 end = self.split(text, at, end, rule)
-            if shape in SHORTER and (shape != "-1" or end - at == len("a.")):
-                end -= SHORTER[shape]
+            if shape in rules.SHORTER and (shape != "-1" or end - at == len("a.")):
+                end -= rules.SHORTER[shape]
             if shape != "skip":
-                tokens += finish(text[at:end], shape)
+                tokens += rules.finish(text[at:end], shape)
             at = end
         return tokens, open_end or at > stop
 
     def split(self, text: str, at: int, end: int, rule: int) -> int:
         """Where the token ends when what must follow it ends at ``end``: as late as possible."""
         if rule not in self.parts:
-            self.parts[rule] = (Automaton([RULES[rule][0]]), Automaton([RULES[rule][1]]))
+            self.parts[rule] = (Automaton([rules.RULES[rule][0]]), Automaton([rules.RULES[rule][1]]))
         main, ahead = self.parts[rule]
         for middle in reversed(main.ends(text, at, end)):
             if ahead.ends(text, middle, end)[-1:] == [end]:
@@ -350,45 +319,40 @@ class Lexer:
         raise AssertionError(text[at:end])
 
     def caption(self, text: str) -> tuple[str, ...]:
-        """The words of a caption that is one line of UTF-16 units."""
+        """The words of a caption that is one line of UTF-16 rules.units."""
         chunks = text.split(" ")
         last = chunks.pop()
         words: list[str] = []
         for chunk in chunks:
             if chunk:
-                known = self.inner[chunk] if chunk in self.inner else self.learn_inner(chunk)
+                known = self.inner[chunk] if chunk in self.inner else self.before_space(chunk)
                 if known is None:
-                    return tuple(self.read(text + END, len(text))[0])
+                    return tuple(self.read(text + rules.END, len(text))[0])
                 words += known
         if last:
             known = self.last.get(last)
-            words += self.learn_last(last) if known is None else known
+            words += self.at_end(last) if known is None else known
         return tuple(words)
 
-    def learn_inner(self, chunk: str) -> tuple[str, ...] | None:
+    def before_space(self, chunk: str) -> tuple[str, ...] | None:
         """The words of a chunk before a space, or None if they depend on what comes behind it."""
-        if chunk.isascii() and chunk.isalpha() and chunk.lower() not in SPLIT_WORDS:
-            known: tuple[str, ...] | None = (chunk.lower(),)
-        else:
-            tokens, more = self.read(chunk + " ", len(chunk))
-            known = None if more else tuple(tokens)
-        if len(chunk) <= MEMO_LENGTH:
-            if len(self.inner) >= MEMO_WORDS:
-                self.inner.clear()
-            self.inner[chunk] = known
-        return known
+        if chunk.isascii() and chunk.isalpha() and chunk.lower() not in rules.SPLIT_WORDS:
+            return self.keep(self.inner, chunk, (chunk.lower(),))
+        tokens, more = self.read(chunk + " ", len(chunk))
+        return self.keep(self.inner, chunk, None if more else tuple(tokens))
 
-    def learn_last(self, chunk: str) -> tuple[str, ...]:
+    def at_end(self, chunk: str) -> tuple[str, ...]:
         """The words of a chunk that ends a caption."""
-        known = tuple(self.read(chunk + END, len(chunk))[0])
+        return self.keep(self.last, chunk, tuple(self.read(chunk + rules.END, len(chunk))[0]))
+
+    @staticmethod
+    def keep(memo: dict[str, Words], chunk: str, words: Words) -> Words:
+        """Remember the words of a short chunk; a full memo starts anew."""
         if len(chunk) <= MEMO_LENGTH:
-            if len(self.last) >= MEMO_WORDS:
-                self.last.clear()
-            self.last[chunk] = known
-        return known
-
-
-SPLIT_WORDS = frozenset(["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"])
+            if len(memo) >= MEMO_WORDS:
+                memo.clear()
+            memo[chunk] = words
+        return words
 
 
 @cache
@@ -402,7 +366,7 @@ def tokenize(text: str) -> tuple[str, ...]:
 
     Source: pycocoevalcap 1.2, ``PTBTokenizer().tokenize``, for a caption with a blank line behind it.
     """
-    return lexer().caption(text if text.isascii() and text.isprintable() else units(one_line(text)))
+    return lexer().caption(text if text.isascii() and text.isprintable() else rules.units(rules.one_line(text)))
 
 
 class Tokenizer:

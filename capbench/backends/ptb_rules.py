@@ -110,6 +110,36 @@ class CharSet:
 ANY = CharSet(negated=True)
 
 
+class Nfa:
+    """States with silent steps and steps on one character; patterns are added as fragments."""
+
+    def __init__(self) -> None:
+        self.silent: list[list[int]] = []
+        self.steps: list[tuple[CharSet, int] | None] = []
+        self.final: dict[int, int] = {}
+
+    def state(self) -> int:
+        """A new state."""
+        self.silent.append([])
+        self.steps.append(None)
+        return len(self.silent) - 1
+
+
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
+
+
+def repeats(pattern: str, at: int) -> tuple[int, int | None, int]:
+    """How often the part before ``at`` may stand, None for any number, and where the pattern goes on."""
+    mark = pattern[at : at + 1]
+    if mark and mark in "*+?":
+        return int(mark == "+"), 1 if mark == "?" else None, at + 1
+    if mark != "{":
+        return 1, 1, at
+    close = pattern.index("}", at)
+    low, _, high = pattern[at + 1 : close].partition(",")
+    return int(low), int(high or low), close + 1
+
+
 MACROS = {
     # Characters
     "space": r"[ \t\u00A0\u2000-\u200A\u3000]",
@@ -137,7 +167,7 @@ MACROS = {
         r"|\l\l*[aeiouyAEIOUY]<apos2>[aeiouA-Z]\l*|<apos>cause|cont'd\.?|nor'easter|c'mon|e'er|s'mores"
         r"|ev'ry|li'l|nat'l|O<apos2>o"
     ),
-    "kept": r"-[LR][RCS]B-|C\.D\.s|pro-|anti-|S(&|&amp;)P-500|S(&|&amp;)Ls|Cap<apos>n|c<apos>est",
+    "kept": r"-(L|R)(R|C|S)B-|C\.D\.s|pro-|anti-|S(&|&amp;)P-500|S(&|&amp;)Ls|Cap<apos>n|c<apos>est",
     # Addresses
     "full_url": r"https?://[^ \t\n\f\r\"\<\>|(){}]+[^ \t\n\f\r\"\<\>|.!?(){},\-]",
     "likely_url": (
@@ -150,7 +180,7 @@ MACROS = {
         r"@([^ \t\n\f\r\"\<\>|(){}.\u00A0]+\.)*[^ \t\n\f\r\"\<\>|(){}.\u00A0]+(&gt;|\>)?"
     ),
     "handle": r"@[a-zA-Z_][a-zA-Z_0-9]*|#<letter>+",
-    "file": r"<alnum>+(\.<alnum>+)*\.<suffix>",
+    "file": r"(<letter>|\d)+(\.(<letter>|\d)+)*\.<suffix>",
     "suffix": (
         r"(bat|bmp|c|class|cgi|cpp|dll|doc|docx|exe|gif|gz|h|htm|html|jar|java|jpeg|jpg|mov|mp3|pdf|php|pl|png"
         r"|ppt|ps|py|sql|tar|txt|wav|x|xml|zip|3gp|wm[va]|avi|flv|mov|mp[34g])"
@@ -282,9 +312,12 @@ LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 LONE = re.compile("[\ud800-\udfff]")
 ASTRAL_PART = re.compile("[\ud800-\udfff]")
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+NEXT = "A"  # what stands for the next caption: in the reference's file its first word can decide
+END = f"\n{NEXT}\n"
 PUNCTUATION = frozenset(
     ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
 )
+SPLIT_WORDS = frozenset(["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"])
 SHORTER = {"-1": 1, "-2": 2, "-3": 3}
 BRACKETS = dict(zip("(){}[]", ["-lrb-", "-rrb-", "-lcb-", "-rcb-", "-lsb-", "-rsb-"], strict=True))
 FRACTIONS = {"\u00bc": "1/4", "\u00bd": "1/2", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3"}

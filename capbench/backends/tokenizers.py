@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from capbench.backends.ptb import NEXT
-from capbench.backends.ptb_rules import PUNCTUATION, one_line
+from capbench.backends.ptb_rules import NEXT, PUNCTUATION, one_line
 from capbench.errors import CapbenchError, MissingPart
 from capbench.protocols import Problem
 

@@ -111,7 +111,7 @@ def cosines(grams: Grams, log_n: float, *, clip: bool) -> Array:
 
 
 def idf(counts: Counts, mine: Bools, log_n: float) -> Array:
-    """ln N - ln max(1, df) of each n-gram; a group whose last row is a reference's counts one item.
+    """The weight ln N - ln max(1, df) of each n-gram; a group that ends with a reference is one item.
 
     mine: whether each row is of a candidate.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Joined:
         """Number the words of both by the sorted union of their vocabularies."""
         own, theirs = candidates.vocabulary, references.values.vocabulary
         rank = {word: i for i, word in enumerate(sorted({*own, *theirs}), 1)}
-        kind = np.uint16 if len(rank) < 1 << 16 else np.uint32
+        kind: np.dtype[Any] = np.dtype(np.uint16 if len(rank) < 1 << 16 else np.uint32)
         new_own = np.array([rank[word] for word in own], kind)
         new_theirs = np.array([rank[word] for word in theirs], kind)
         return cls(candidates, references, new_own[candidates.ids], new_theirs[references.values.ids])
@@ -151,7 +151,7 @@ class Grams:
         rank = self.rank[keep]
         kept = np.zeros(len(self.texts.words), bool)
         kept[rank] = True
-        return Grams(self.texts, rank, self.text[keep], changes(np.cumsum(self.fresh)[keep]), kept)
+        return Grams(self.texts, rank, self.text[keep], changes(np.cumsum(self.fresh, dtype=np.int32)[keep]), kept)
 
     def counts(self, size: int = CHUNK) -> Iterator[Counts]:
         """How often each n-gram occurs in each text, in blocks of whole n-grams of about ``size`` places."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BETA = 1.2
 WIDTH = 64
+MOST_BLOCKS = 8  # above, one mask a word and block would take too much memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +76,40 @@ def f_measures(texts: Texts) -> Array:
     np.maximum.at(precision, items, common[theirs] / own[items])
     np.maximum.at(recall, items, common[theirs] / lengths[theirs])
     below = recall + BETA**2 * precision
-    return (1 + BETA**2) * precision * recall / np.where(below == 0, 1, below)
+    scores: Array = (1 + BETA**2) * precision * recall / np.where(below == 0, 1, below)
+    return scores
 
 
 def common_lengths(texts: Texts) -> Ints:
     """The length of the longest common subsequence of each text with its item's candidate."""
     own = texts.lengths[texts.candidates][texts.items]
-    common = ((own == 0) & (texts.lengths == 0)).astype(np.int64)
+    common: Ints = ((own == 0) & (texts.lengths == 0)).astype(np.int64)
     blocks = -(-own // WIDTH)
     masks = WordMasks.of(texts)
     for n_blocks in np.unique(blocks[blocks > 0]).tolist():
         chosen = np.flatnonzero((blocks == n_blocks) & ~texts.is_candidate & (texts.lengths > 0))
         chosen = chosen[np.argsort(-texts.lengths[chosen], kind="stable")]
-        common[chosen] = advance(texts, chosen, masks, n_blocks)
+        if n_blocks <= MOST_BLOCKS:
+            common[chosen] = advance(texts, chosen, masks, n_blocks)
+        else:
+            common[chosen] = [common_length(texts, text) for text in chosen.tolist()]
     return common
+
+
+def common_length(texts: Texts, text: int) -> int:
+    """The same for one text, with the candidate's words as bits of one whole number."""
+    starts, candidate = texts.starts, texts.candidates[texts.items[text]]
+    reference = texts.words[starts[text] : starts[text] + texts.lengths[text]].tolist()
+    masks = dict.fromkeys(reference, 0)
+    length = int(texts.lengths[candidate])
+    for i, word in enumerate(texts.words[starts[candidate] : starts[candidate] + length].tolist()):
+        if word in masks:
+            masks[word] |= 1 << i
+    every = state = (1 << length) - 1
+    for word in reference:
+        match = state & masks[word]
+        state = ((state + match) | (state - match)) & every
+    return length - state.bit_count()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,4 +164,6 @@ def advance(texts: Texts, chosen: Ints, masks: WordMasks, n_blocks: int) -> Ints
             total += carry
             carry = (over | (total < carry)).astype(np.uint64)
             state[block, :n] = total | (now - match)
-    return np.bitwise_count(~state).sum(axis=0, dtype=np.int64)
+    ended = np.unpackbits((~state).view(np.uint8), axis=1).reshape(n_blocks, len(chosen), WIDTH)
+    lengths: Ints = ended.sum(axis=(0, 2), dtype=np.int64)
+    return lengths

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from capbench.scenes.meaning import NUMBERS, OPPOSITE, Group, told
 from capbench.scenes.world import Draws, Scene
@@ -23,21 +23,24 @@ COLOUR_WORDS = {"purple": ("purple", "violet")}
 SIZE_WORDS = {"small": ("small", "small", "little", "tiny"), "large": ("large", "large", "big", "huge")}
 # Each phrase of one side has its mirror image at the same place, so that no word is more usual on one side.
 SIDE_WORDS = {
-    "left": ("to the left of", "left of", "on the left of", "on the left side of"),
-    "right": ("to the right of", "right of", "on the right of", "on the right side of"),
-    "above": ("above", "above", "over", "higher up than"),
-    "below": ("below", "below", "under", "lower down than"),
+    "left": ("to the left of", "left of", "left of", "on the left of"),
+    "right": ("to the right of", "right of", "right of", "on the right of"),
+    "above": ("above", "above", "over", "higher than"),
+    "below": ("below", "below", "under", "lower than"),
 }
 NEAR = {
-    "left": ("to {its} left", "on {its} left", "to the left of {it}"),
-    "right": ("to {its} right", "on {its} right", "to the right of {it}"),
+    "left": ("to {its} left", "on {its} left", "left of {it}"),
+    "right": ("to {its} right", "on {its} right", "right of {it}"),
     "above": ("above {it}", "above {it}", "over {it}"),
     "below": ("below {it}", "below {it}", "under {it}"),
 }
-VERBS = (("is", "are"), ("is", "are"), ("is", "are"), ("sits", "sit"), ("lies", "lie"), ("can be seen", "can be seen"))
+VERBS = (
+    ("is", "are"), ("is", "are"), ("is", "are"), ("is", "are"), ("sits", "sit"), ("sits", "sit"), ("lies", "lie"),
+    ("can be seen", "can be seen"),
+)  # fmt: skip
 INTROS = (
-    "there {is} ", "there {is} ", "we see ", "the picture shows ", "a picture of ", "an image of ",
-    "this is a drawing of ", "in the picture there {is} ", "here {is} ",
+    "there {is} ", "there {is} ", "there {is} ", "we see ", "we see ", "here {is} ", "here {is} ",
+    "the picture shows ", "an image of ", "in the picture there {is} ",
 )  # fmt: skip
 
 
@@ -56,6 +59,16 @@ class Said(NamedTuple):
             "its": "their" if self.several else "its",
             "it": "them" if self.several else "it",
         }
+
+
+class Template(Protocol):
+    """A way to tell a relation between two groups: the first is on that side of the second."""
+
+    __name__: str
+
+    def __call__(self, first: Said, side: str, second: Said, draws: Draws, /) -> str:
+        """The words, without the full stop."""
+        ...
 
 
 def plural(noun: str) -> str:
@@ -132,14 +145,14 @@ def reference(scene: Scene, draws: Draws) -> tuple[str, str]:
     said = [_phrase(group, draws) for group in meaning.groups]
     steps = draws.shuffle(steps)
     first, side, second = _turned(steps[0], draws)
-    start = draws.below(len(OPENINGS))
-    text = OPENINGS[start](said[first], side, said[second], draws)
+    opening = draws.pick(OPENINGS)
+    text = opening(said[first], side, said[second], draws)
     if len(steps) == 1:
-        return capital(text) + ".", f"{start}"
-    third = draws.below(len(ADDITIONS))
+        return capital(text) + ".", opening.__name__
+    addition = draws.pick(ADDITIONS)
     new, where, hub = steps[1]
-    added = ADDITIONS[third](said[new], where, said[hub], draws)
-    return capital(text) + added + ".", f"{start}+{third}"
+    added = addition(said[new], where, said[hub], draws)
+    return capital(text) + added + ".", opening.__name__ + addition.__name__
 
 
 def _turned(step: tuple[int, str, int], draws: Draws) -> tuple[int, str, int]:
@@ -155,12 +168,12 @@ def _phrase(group: Group, draws: Draws) -> Said:
     noun = plural(noun) if count > 1 else noun
     colour = draws.pick(COLOUR_WORDS.get(group.colour or "", (group.colour or "",)))
     size = draws.pick(SIZE_WORDS[group.size or "small"])
-    form = draws.below(10)
-    if form < 6:
+    form = draws.below(20)
+    if form < 14:
         body = f"{size} {colour} {noun}"
-    elif form == 6:
+    elif form < 16:
         body = f"{size} {noun} in {colour}"
-    elif form == 7:
+    elif form == 16:
         body = f"{colour} {noun} that {'are' if count > 1 else 'is'} {size}"
     else:
         body = f"{size}, {colour} {noun}"
@@ -172,8 +185,8 @@ def _number(count: int, body: str, draws: Draws) -> str:
     if count == 1:
         return draws.pick((article(body), article(body), "one", "a single"))
     if count == 2:
-        return draws.pick(("two", "two", "two", "a pair of"))
-    return draws.pick((NUMBERS[count], NUMBERS[count], f"a group of {NUMBERS[count]}"))
+        return draws.pick(["two"] * 7 + ["a pair of"])
+    return draws.pick([NUMBERS[count]] * 7 + [f"a group of {NUMBERS[count]}"])
 
 
 def _verb(said: Said, draws: Draws) -> str:
@@ -215,8 +228,9 @@ def _listing(a: Said, side: str, b: Said, draws: Draws) -> str:
     )
 
 
-OPENINGS: tuple[Callable[[Said, str, Said, Draws], str], ...] = (
-    _plain_statement, _plain_statement, _intro, _intro, _fronted, _with, _two_clauses, _having, _listing,
+OPENINGS: tuple[Template, ...] = (
+    _plain_statement, _plain_statement, _plain_statement, _intro, _intro, _fronted, _fronted, _with, _with, _having,
+    _having, _two_clauses, _listing,
 )  # fmt: skip
 
 
@@ -249,6 +263,6 @@ def _other_fronted(c: Said, side: str, hub: Said, draws: Draws) -> str:
 
 
 # As many from the one end as from the other, so that no side of a relation is named more often.
-ADDITIONS: tuple[Callable[[Said, str, Said, Draws], str], ...] = (
+ADDITIONS: tuple[Template, ...] = (
     _sentence, _clause, _there, _fronted_sentence, _other_end, _other_end, _other_clause, _other_fronted,
 )  # fmt: skip

@@ -26,6 +26,7 @@ STARTS = ("number", "the", "some", "size", "colour", "noun", "pronoun")
 INSIDE = ("number", "the", "some", "size", "colour")
 VERBS = ("be", "verb")
 PLACES = ("side", "near", "bare")
+ADJECTIVES = {"size", "colour"}
 DEEPEST = 20  # groups within groups: a ring above a ring above a ring ...
 END = Symbol("end", None, "the end")
 
@@ -91,7 +92,7 @@ class Reader:
     def _clause(self) -> None:
         """Read a part of a sentence; always steps on."""
         kind = self._peek().kind
-        if kind in ("open", "comma", "and", "then"):
+        if kind in ("open", "comma", "and"):
             self._next()
         elif kind in PLACES:
             self._fronted()
@@ -318,18 +319,20 @@ class Reader:
         start, said = self._at, dict[str, Any]()
         while self._peek().kind != "noun":
             symbol = self._peek()
-            joins = symbol.kind in ("comma", "and") and self._peek(1).kind in ("size", "colour")
-            joins = joins and bool({"size", "colour"} & said.keys()) and self._peek(1).kind not in said
-            if joins or (symbol.kind == "coloured" and self._row[self._at - 1].kind == "colour"):
+            then = self._peek(1).kind
+            joins = then in ADJECTIVES and symbol.kind in ("comma", "and") and then not in said
+            joins = joins or (then == "noun" and symbol.kind == "comma")
+            if (joins and ADJECTIVES & said.keys()) or (
+                symbol.kind == "coloured" and self._row[self._at - 1].kind == "colour"
+            ):
                 self._next()
             elif symbol.kind in INSIDE and symbol.kind not in said:
                 said[symbol.kind] = self._next().value
             else:
-                wrong = symbol.kind in ("end", "comma", "and")
-                self._memory.unread.append(
-                    " ".join(s.text for s in self._row[start : self._at]) if wrong else symbol.text
-                )
-                self._at += not wrong or self._at == start
+                if symbol.kind in ("end", "comma", "and") and self._at > start:
+                    self._memory.unread.append(" ".join(s.text for s in self._row[start : self._at]))
+                elif symbol.kind != "end":
+                    self._memory.unread.append(self._next().text)
                 return None
         noun = self._next()
         shape, several = noun.value

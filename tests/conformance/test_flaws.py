@@ -23,21 +23,21 @@ from capbench.ragged import Ragged, ragged
 from capbench.stats import paired_differences
 from capbench.types import Generation, Request, Rows
 
-N = 700  # 100 families, 7 blocks of 100
+N = 700  # 100 families, 70 blocks of 10
 METRICS = {
     "bleu": Bleu(),
     "rouge_l": RougeL(),
     "cider": Cider(),
     "clipscore": ClipScore(encoder="scenes"),
     "refclipscore": RefClipScore(encoder="scenes"),
-    "rd100": SelfRetrieval("rd100", "scenes"),
+    "blocks-10": SelfRetrieval("blocks(size=10)", "scenes"),
     "scenes-3": SelfRetrieval("scenes-3", "scenes"),
     "scenes-5": SelfRetrieval("scenes-5", "scenes"),
     "scenes-7": SelfRetrieval("scenes-7", "scenes"),
 }
 COLUMN = {f"bleu{n}": ("bleu", f"bleu{n}") for n in (1, 2, 3, 4)}
 COLUMN |= {name: (name, name) for name in ("rouge_l", "cider", "clipscore", "refclipscore")}
-COLUMN |= {name: (name, "r1") for name in ("rd100", "scenes-3", "scenes-5", "scenes-7")}
+COLUMN |= {name: (name, "r1") for name in ("blocks-10", "scenes-3", "scenes-5", "scenes-7")}
 
 
 def expected() -> dict[tuple[str, str], str]:
@@ -119,7 +119,7 @@ def test_the_table_has_a_cell_for_every_flaw_and_metric():
 def test_the_perfect_speaker_is_perfect_where_that_is_defined(perfect):
     np.testing.assert_allclose(perfect["clipscore"].columns["clipscore"], 2.5, atol=1e-5)
     np.testing.assert_allclose(perfect["refclipscore"].columns["refclipscore"], 2 * 2.5 / 3.5, atol=1e-5)
-    for bags in ("rd100", "scenes-3", "scenes-5", "scenes-7"):
+    for bags in ("blocks-10", "scenes-3", "scenes-5", "scenes-7"):
         assert (perfect[bags].columns["r1"] == 1).all()
 
 

@@ -1,0 +1,106 @@
+"""A run that is killed at a random moment and started again ends as one that was left alone."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from capbench import store
+from capbench.errors import CapbenchError
+
+KILLS = 20
+PROGRAM = """
+import json, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    time.sleep(0.01)
+    print(json.dumps({"id": request["id"], "caption": "a big red circle near " + request["id"]}), flush=True)
+"""
+TIMES = [rb'"seconds": [0-9.e-]+', rb'"(started|finished)": "[^"]*"']
+METRICS = ("bleu", "cider", "clipscore", "self_retrieval(bags='scenes-7')")
+
+
+@pytest.fixture
+def program(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def command(folder, program):
+    captioner = f"command(program={f'{sys.executable} {program}'!r}, batch=3)"
+    words = ["run", captioner, "-b", "scenes(n=42, seed=3)", "--runs", str(folder), "--backend", "clip=scenes"]
+    return [sys.executable, "-m", "capbench", *words, *(word for metric in METRICS for word in ("-m", metric))]
+
+
+def contents(folder):
+    """Every file of the folder with its times blanked."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            for pattern in TIMES:
+                data = re.sub(pattern, b"TIME", data)
+            files[path.relative_to(folder).as_posix()] = data
+    return files
+
+
+def state(folder):
+    """Status of the run and how many captions are whole, right after the kill."""
+    records = list(folder.rglob("run.json"))
+    if not records:
+        return "none", 0
+    captions = records[0].with_name("captions.jsonl")
+    count = captions.read_bytes().count(b"\n") if captions.exists() else 0
+    return json.loads(records[0].read_text())["status"], count
+
+
+@pytest.mark.slow
+def test_killed_runs_end_like_an_undisturbed_one(tmp_path, program):
+    environment = {**os.environ, "CAPBENCH_CACHE": str(tmp_path / "cache")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": environment}
+    begun = time.monotonic()
+    subprocess.run(command(tmp_path / "calm", program), check=True, **quiet)
+    length = time.monotonic() - begun
+    calm = contents(tmp_path / "calm")
+    assert len(calm) == 4
+    draw = random.Random(20)
+    states = []
+    for number in range(KILLS):
+        shutil.rmtree(tmp_path / "cache")
+        folder = tmp_path / f"killed-{number}"
+        process = subprocess.Popen(command(folder, program), start_new_session=True, **quiet)
+        time.sleep(draw.uniform(0.15, 1.0) * length)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        states.append(state(folder))
+        subprocess.run(command(folder, program), check=True, **quiet)
+        assert contents(folder) == calm
+    print(states)
+    # the kills hit what they are meant to hit: runs that had begun and had not ended
+    assert sum(status == "started" for status, _ in states) >= KILLS // 4
+    assert len({captions for _, captions in states}) >= 3
+
+
+def test_half_a_line_is_cut_off_and_the_run_goes_on(tmp_path, program):
+    words = command(tmp_path / "runs", program)
+    subprocess.run(words, check=True, capture_output=True)
+    calm = contents(tmp_path / "runs")
+    record = next((tmp_path / "runs").rglob("run.json"))
+    captions = record.with_name("captions.jsonl")
+    captions.write_bytes(captions.read_bytes()[:1000])
+    record.write_text(record.read_text().replace('"status": "finished"', '"status": "started"', 1))
+    subprocess.run(words, check=True, capture_output=True)
+    assert contents(tmp_path / "runs") == calm
+
+
+def test_two_writers_are_refused(tmp_path):
+    with store.locked(tmp_path), pytest.raises(CapbenchError, match="another capbench"), store.locked(tmp_path):
+        pass
