@@ -176,9 +176,8 @@ class Automaton:
         start = nfa.state()
         for index, pattern in enumerate(patterns):
             nfa.final[Parser(nfa, pattern).alternatives(start)] = index
-        sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
+        sets = self.sets = list(dict.fromkeys(step[0] for step in nfa.steps if step))
         number = {chars: index for index, chars in enumerate(sets)}
-        self.sets = sets
         self.steps = [(number[step[0]], step[1]) if step else None for step in nfa.steps]
         self.kinds: dict[str, tuple[bool, ...]] = {}
         self.lock = threading.Lock()
@@ -320,6 +319,8 @@ class Lexer:
 
     def caption(self, text: str) -> tuple[str, ...]:
         """The words of a caption that is one line of UTF-16 rules.units."""
+        if rules.OTHER_SPACE.search(text):  # a run of blanks is one token, so no chunk may begin inside of it
+            return tuple(self.read(text + rules.END, len(text))[0])
         chunks = text.split(" ")
         last = chunks.pop()
         words: list[str] = []
@@ -393,7 +394,6 @@ class Ptb:
         return None
 
     @contextmanager
-    def open(self, device: str) -> Iterator[Tokenizer]:
+    def open(self, device: str) -> Iterator[Tokenizer]:  # noqa: ARG002
         """A session; the device does not matter."""
-        del device
         yield Tokenizer()

@@ -183,7 +183,7 @@ MACROS = {
     "file": r"(<letter>|\d)+(\.(<letter>|\d)+)*\.<suffix>",
     "suffix": (
         r"(bat|bmp|c|class|cgi|cpp|dll|doc|docx|exe|gif|gz|h|htm|html|jar|java|jpeg|jpg|mov|mp3|pdf|php|pl|png"
-        r"|ppt|ps|py|sql|tar|txt|wav|x|xml|zip|3gp|wm[va]|avi|flv|mov|mp[34g])"
+        r"|ppt|ps|py|sql|tar|txt|wav|x|xml|zip)"
     ),
     # Numbers
     "date": r"\d{1,2}[\-/]\d{1,2}[\-/]\d{2,4}",
@@ -309,6 +309,7 @@ RULES: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+OTHER_SPACE = re.compile("[\t\u00a0\u2000-\u200a\u3000]")
 LONE = re.compile("[\ud800-\udfff]")
 ASTRAL_PART = re.compile("[\ud800-\udfff]")
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")

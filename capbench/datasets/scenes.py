@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from capbench.bags import bag_digest
 from capbench.errors import BadData, UsageError
 from capbench.paths import cache_root
 from capbench.scenes.world import FAMILY, VERSION
+from capbench.signature import digest as digest_of
 from capbench.types import Bag, BagSet, ImageRef, Sample
 
 BAG_SIZES = (3, 5, 7)
@@ -63,7 +63,7 @@ class Scenes:
                 Bag(f"family-{k:05d}", tuple(_id(k * FAMILY + member) for member in range(size))) for k in families
             )
             recipe = f"scenes_families(size={size},seed={self.seed},v={VERSION})"
-            sets.append(BagSet(f"scenes-{size}", recipe, bag_digest(bags), bags))
+            sets.append(BagSet(f"scenes-{size}", recipe, digest_of([bag.members, bag.targets] for bag in bags), bags))
         return sets
 
     def _sample(self, folder: Path, number: int) -> Sample:

@@ -140,11 +140,10 @@ class Grams:
         has_one = before > 0
         if self.kept is not None:
             has_one &= self.kept[self.rank - 1]
-        before = before[has_one]
-        order = stable_order(before)
-        tail = np.cumsum(self.fresh, dtype=np.int32)[has_one][order]
-        fresh = changes(before[order]) | changes(tail)
-        return Grams(self.texts, self.rank[has_one][order] - 1, self.text[has_one][order], fresh)
+        source = np.flatnonzero(has_one)
+        source = source[stable_order(before[source])]
+        fresh = changes(before[source]) | changes(np.cumsum(self.fresh, dtype=np.int32)[source])
+        return Grams(self.texts, self.rank[source] - 1, self.text[source], fresh)
 
     def only(self, keep: Bools) -> Grams:
         """Those of ``rank`` that are to be kept; longer ones must begin and end with one of these."""

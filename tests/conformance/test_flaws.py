@@ -23,6 +23,7 @@ from capbench.ragged import Ragged, ragged
 from capbench.stats import paired_differences
 from capbench.types import Generation, Request, Rows
 
+pytestmark = pytest.mark.slow
 N = 700  # 100 families, 70 blocks of 10
 METRICS = {
     "bleu": Bleu(),

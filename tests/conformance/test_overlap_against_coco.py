@@ -89,7 +89,7 @@ def test_random_texts(seed, n_words, longest):
 
 def test_copies_of_references():
     draw = random.Random(5)
-    words = "a man rides his big red bike on the street".split()
+    words = ["a", "man", "rides", "his", "big", "red", "bike", "on", "the", "street"]
     items = []
     for _ in range(50):
         references = [text(draw, words, 14) for _ in range(5)]

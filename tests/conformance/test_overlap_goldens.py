@@ -2,6 +2,7 @@
 
 Outside values: what the coco-caption demo, clipscore, pacscore and nlg-eval print; pycocoevalcap 1.2 with
 Java 17 for six captioners on the 5,000 images of the Karpathy test split and for aac-metrics' examples.
+THumB and Pascal-50S: means and accuracies by the same program.
 """
 
 from __future__ import annotations
@@ -23,8 +24,22 @@ from capbench.metrics.cider import Cider
 from capbench.metrics.rouge import RougeL
 from capbench.ragged import Ragged, Words
 
-LABELS = {"BLEU-1": "bleu1", "BLEU-2": "bleu2", "BLEU-3": "bleu3", "BLEU-4": "bleu4", "ROUGE-L": "rouge_l", "CIDEr": "cider"}
-SYSTEMS = ("Dai-et-al-2017", "Liu-et-al-2017", "Mun-et-al-2017", "Shetty-et-al-2017", "Tavakoli-et-al-2017", "Vinyals-et-al-2017")
+LABELS = {
+    "BLEU-1": "bleu1",
+    "BLEU-2": "bleu2",
+    "BLEU-3": "bleu3",
+    "BLEU-4": "bleu4",
+    "ROUGE-L": "rouge_l",
+    "CIDEr": "cider",
+}
+SYSTEMS = (
+    "Dai-et-al-2017",
+    "Liu-et-al-2017",
+    "Mun-et-al-2017",
+    "Shetty-et-al-2017",
+    "Tavakoli-et-al-2017",
+    "Vinyals-et-al-2017",
+)
 RECORDED = 0.5e-6 + 1e-12  # six digits after the point
 
 
@@ -163,7 +178,9 @@ def test_audio_captions(shared, goldens, example):
 
 def test_lines_split_at_blanks(shared):
     folder = shared / "conformance/nlg_eval"
-    hyp, *refs = ((folder / name).read_text(encoding="utf-8").splitlines() for name in ("hyp.txt", "ref1.txt", "ref2.txt"))
+    hyp, *refs = (
+        (folder / name).read_text(encoding="utf-8").splitlines() for name in ("hyp.txt", "ref1.txt", "ref2.txt")
+    )
     found = score_texts(hyp, list(zip(*refs, strict=True)), Whitespace(lower=True))
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     check_corpus(found, expected, RECORDED)
@@ -179,3 +196,37 @@ def test_unusual_captions(shared):
     for name in ("rouge_l", "cider"):
         assert found[name][0] == pytest.approx(golden["corpus"][name], abs=1e-9)
         np.testing.assert_allclose(found[name][1], [item[name] for item in items], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("system", "cider", "rouge_l", "bleu4"),
+    [
+        ("Up-Down", 1.1072, 0.5216, 0.1835),
+        ("Unified-VLP", 1.2845, 0.5596, 0.2017),
+        ("VinVL-base", 1.3838, 0.5638, 0.2183),
+        ("VinVL-large", 1.4181, 0.5686, 0.2284),
+        ("Human", 1.1148, 0.5088, 0.1616),
+    ],
+)
+def test_thumb(shared, system, cider, rouge_l, bleu4):
+    rows = [row for row in read(shared / "human/thumb_mscoco.jsonl.gz") if row["system"] == system]
+    found = score_texts([row["caption"] for row in rows], [row["refs"] for row in rows])
+    means = [found[name][1].mean() for name in ("cider", "rouge_l", "bleu4")]
+    assert means == pytest.approx([cider, rouge_l, bleu4], abs=0.00005 + 1e-9)
+
+
+def test_pascal50s_accuracy(shared):
+    pairs = read(shared / "human/pascal50s.jsonl.gz")
+    found = score_texts(
+        [text for pair in pairs for text in pair["captions"]], [pair["refs"] for pair in pairs for _ in "ab"]
+    )
+    published = {
+        "bleu1": (62.6, 94.8, 92.3, 60.3), "bleu4": (61.1, 93.6, 84.8, 58.7),
+        "rouge_l": (62.7, 95.9, 91.7, 60.4), "cider": (65.4, 98.6, 90.1, 65.0),
+    }  # fmt: skip
+    kinds = np.array([pair["category"] for pair in pairs])
+    for name, expected in published.items():
+        left, right = found[name][1].reshape(-1, 2).T
+        right_choice = np.where(np.array([pair["preferred"] for pair in pairs]) == 0, left > right, right > left)
+        accuracy = [100 * right_choice[kinds == kind].mean() for kind in ("HC", "HI", "HM", "MM")]
+        assert accuracy == pytest.approx(expected, abs=0.05 + 1e-9), name

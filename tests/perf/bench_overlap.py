@@ -150,7 +150,11 @@ def show(runs):
     print(f"{'':24}{SIDES[0]:>15}{SIDES[1]:>12}{'ratio':>9}")
     lines = [("CPU s, " + name, lambda r, n=name: r["laps"][n]) for name in first["capbench"]["laps"]]
     lines += [(f"CPU s, {name}", lambda r, n=name: r[n]) for name in ("scoring", "whole")]
-    lines += [("MiB, peak", lambda r: r["peak"]), ("MiB, data read", lambda r: r["loaded"]), ("MiB, Java", lambda r: r["peak_java"])]
+    lines += [
+        ("MiB, peak", lambda r: r["peak"]),
+        ("MiB, data read", lambda r: r["loaded"]),
+        ("MiB, Java", lambda r: r["peak_java"]),
+    ]
     for label, value in lines:
         left, right = (statistics.median(value(report) for report in runs[side]) for side in SIDES)
         ratio = f"{left / right:8.1f}x" if right else ""

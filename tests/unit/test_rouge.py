@@ -39,7 +39,9 @@ def step(row, x, b):
 
 def test_one_reference():
     # police kill the gunman / police killed the gunman: police the gunman
-    assert rows(("police kill the gunman", ["police killed the gunman"]))[0] == pytest.approx(f(3 / 4, 3 / 4), abs=1e-15)
+    assert rows(("police kill the gunman", ["police killed the gunman"]))[0] == pytest.approx(
+        f(3 / 4, 3 / 4), abs=1e-15
+    )
 
 
 def test_precision_and_recall_come_from_different_references():
@@ -75,7 +77,9 @@ def test_unicode():
     assert rows(("日本 café 😀", ["日本 cafe 😀"]))[0] == pytest.approx(f(2 / 3, 2 / 3), abs=1e-15)
 
 
-@pytest.mark.parametrize("length", [1, 63, 64, 65, 127, 128, 129, 200, WIDTH * MOST_BLOCKS, WIDTH * MOST_BLOCKS + 1, 700])
+@pytest.mark.parametrize(
+    "length", [1, 63, 64, 65, 127, 128, 129, 200, WIDTH * MOST_BLOCKS, WIDTH * MOST_BLOCKS + 1, 700]
+)
 def test_candidates_of_any_length(length):
     draw = random.Random(length)
     candidate = [draw.choice("abcdef") for _ in range(length)]

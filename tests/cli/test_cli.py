@@ -1,0 +1,214 @@
+"""The command line as a new user meets it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from capbench.cli.main import COMMANDS
+
+SMALL = ("-b", "scenes(n=42)", "--backend", "clip=scenes")
+
+
+def test_help_names_every_command_and_exit_code(capbench):
+    done = capbench("--help")
+    assert done.code == 0
+    assert all(f"\n  {name} " in done.out for name in COMMANDS)
+    assert all(f"{code} " in done.out for code in (0, 1, 2, 3, 4, 5, 130))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"]])
+def test_help_and_list_are_instant(words):
+    costs = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "capbench", *words], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert sorted(costs)[2] < 0.5
+
+
+def test_no_heavy_package_is_imported_for_help_and_list():
+    script = (
+        "import sys\nfrom capbench.cli.main import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'pyarrow', 'transformers', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    for words in (["--help"], ["list"], ["run", "--help"], ["score", "--help"]):
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_run_twice_computes_nothing_the_second_time(capbench, tmp_path):
+    words = ("run", "speaker", *SMALL, "-m", "cider", "-m", "clipscore", "--runs", tmp_path)
+    first = capbench(*words)
+    assert "42 captions, 2 metrics" in first.err
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    second = capbench(*words)
+    assert "0 captions, 0 metrics and 0 cached values" in second.err
+    assert second.out == first.out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+def test_a_metric_is_added_to_a_finished_run(capbench, tmp_path):
+    capbench("run", "speaker", *SMALL, "-m", "cider", "--runs", tmp_path)
+    done = capbench("run", "speaker", *SMALL, "-m", "rouge_l", "--runs", tmp_path)
+    assert "0 captions, 1 metrics" in done.err
+    (summary,) = tmp_path.rglob("summary.json")
+    assert [s["column"] for s in json.loads(summary.read_text())] == ["cider", "rouge_l"]
+
+
+def test_fresh_starts_over(capbench, tmp_path):
+    words = ("run", "constant(text='a dog')", *SMALL, "-m", "cider", "--runs", tmp_path)
+    capbench(*words)
+    assert "42 captions, 1 metrics" in capbench(*words, "--fresh").err
+
+
+def test_a_limit_takes_the_first_items(capbench, tmp_path):
+    done = capbench("run", "human", *SMALL, "-m", "bleu", "-n", "10", "--runs", tmp_path, "--json")
+    assert {entry["n"] for entry in done.data["scores"]} == {10}
+
+
+def test_a_file_of_captions_is_a_captioner(capbench, tmp_path):
+    captions = tmp_path / "mine.jsonl"
+    captions.write_text(
+        "".join(json.dumps({"id": f"scene-{i:05d}", "caption": "a red circle"}) + "\n" for i in range(42))
+    )
+    done = capbench("run", captions, *SMALL, "-m", "cider", "--runs", tmp_path / "runs", "--json")
+    assert (done.code, done.data["captioner"]) == (0, "mine")
+    limited = capbench("run", captions, *SMALL, "-m", "cider", "-n", "20", "--runs", tmp_path / "runs")
+    assert limited.code == 0
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(capbench, tmp_path):
+    done = capbench("run", "speaker", *SMALL, "-m", "clipscore", "--runs", tmp_path, "--dry-run")
+    assert done.code == 0
+    assert "of 42 cached" in done.out
+    assert "after captioning" in done.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_everything_missing_is_said_together(capbench, tmp_path):
+    done = capbench(
+        *("run", "command(program='no-such-program')", "-b", "scenes(n=42)", "-m", "clipscore(encoder='nope')"),
+        *("-m", "cider(tokenizer='neither')", "--runs", tmp_path),
+    )
+    assert done.code == 3
+    assert all(name in done.err for name in ("no-such-program", "nope", "neither"))
+    assert "--backend nope=SPEC" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["run", "speeker", "-b", "scenes"], 2, "did you mean speaker"),
+        (["run", "speaker(flaw='nose')", "-b", "scenes"], 2, "no_colour"),
+        (["run", "speaker", "-b", "scene"], 2, "scenes"),
+        (["run", "speaker", "-b", "scenes", "-m", "cider(variant='x')"], 2, "plain"),
+        (["run", "speaker", "-b", "scenes", "--backend", "clip"], 2, "NAME=SPEC"),
+        (["run", "speaker"], 2, "--benchmark"),
+        (["nonsense"], 2, "nonsense"),
+        (["list", "cidr"], 2, "did you mean cider"),
+        (["leaderboard", "--runs", "nowhere"], 4, "no finished run"),
+        (["score", "a", "b"], 2, "there is no file"),
+        (
+            ["run", "speaker", "-b", "scenes(n=42)", "-m", "self_retrieval(bags='rd100')", "--backend", "clip=scenes"],
+            2,
+            "bag",
+        ),
+    ],
+)
+def test_wrong_words_get_an_answer(capbench, words, code, says):
+    done = capbench(*words)
+    assert done.code == code
+    assert says in done.err
+
+
+def test_list_shows_groups_and_one_part(capbench):
+    done = capbench("list")
+    for name in ("cider", "speaker", "scenes_parser", "coco", "coco-karpathy-test"):
+        assert name in done.out
+    part = capbench("list", "clipscore", "--json").data["parts"][0]
+    assert part["parameters"]["weight"] == "float = 2.5"
+    assert part["columns"]["clipscore"]["label"] == "CLIPScore"
+    assert "Images()" in part["needs"]["image"]
+
+
+def test_leaderboard_of_two_runs_in_three_forms(capbench, tmp_path):
+    for captioner in ("speaker", "shuffled"):
+        capbench("run", captioner, *SMALL, "-m", "cider", "--runs", tmp_path)
+    table = capbench("leaderboard", "--runs", tmp_path).out
+    assert table.index("| 1 | speaker") < table.index("| 2 | shuffled")
+    lines = capbench("leaderboard", "--runs", tmp_path, "--format", "csv").out.splitlines()
+    assert len(lines) == 3
+    boards = json.loads(capbench("leaderboard", "--runs", tmp_path, "--format", "json").out)
+    assert [line["label"] for line in boards[0]["lines"]] == ["speaker", "shuffled"]
+
+
+def test_a_written_leaderboard_is_checked(capbench, tmp_path):
+    capbench("run", "speaker", *SMALL, "-m", "cider", "--runs", tmp_path / "runs")
+    board = tmp_path / "board"
+    assert capbench("leaderboard", "--runs", tmp_path / "runs", "--write", board, "--note", "make it").code == 0
+    assert capbench("leaderboard", "--check", board).code == 0
+    assert not list(board.rglob("captions.jsonl"))
+    readme = board / "README.md"
+    readme.write_text(readme.read_text().replace("speaker", "someone"))
+    stale = capbench("leaderboard", "--check", board)
+    assert (stale.code, "--rewrite" in stale.err) == (1, True)
+    capbench("leaderboard", "--rewrite", board)
+    assert capbench("leaderboard", "--check", board).code == 0
+    assert "make it" in readme.read_text()
+
+
+def test_cache_commands(capbench, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "cache"))
+    capbench("run", "speaker", *SMALL, "-m", "clipscore", "--runs", tmp_path)
+    assert str(tmp_path / "cache") in capbench("cache", "path").out
+    (line,) = json.loads(capbench("cache", "stats", "--json").out)
+    assert (line["kind"], line["entries"]) == ("vectors", 84)
+    assert capbench("cache", "verify").code == 0
+    assert "dropped 84" in capbench("cache", "prune", "--days", "0").out
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(capbench):
+    lines = capbench("doctor", "--json").data
+    found = {line["what"].partition(":")[0]: line for line in lines}
+    assert found["benchmark scenes"]["state"] == "ok"
+    assert found["benchmark coco-karpathy-test"]["state"] == "missing"
+    assert "--data" in found["benchmark coco-karpathy-test"]["cure"]
+    assert not [line for line in lines if line["state"] == "broken"]
+
+
+def test_interrupt_exits_130(tmp_path):
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\nfor line in sys.stdin: time.sleep(60)\n"
+    )
+    begun = tmp_path / "begun"
+    captioner = f"command(program={f'{sys.executable} {slow} {begun}'!r})"
+    words = [sys.executable, "-m", "capbench", "run", captioner, "-b", "scenes(n=7)", "-m", "rouge_l"]
+    process = subprocess.Popen([*words, "--runs", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    while not begun.exists():
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    assert "Traceback" not in said
+
+
+def test_stderr_is_quiet_without_a_terminal(program, tmp_path):
+    done = program("run", "speaker", *SMALL, "-m", "clipscore", "--runs", tmp_path)
+    assert done.err.count("\n") == 1
+    assert "\r" not in done.err
+
+
+def test_environment_is_not_changed_by_the_tests():
+    assert os.environ["CAPBENCH_PLUGINS"] == "off"
