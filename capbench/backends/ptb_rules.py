@@ -1,8 +1,9 @@
 r"""What the reference tokenizer recognises: classes of characters, words with a rule of their own, rules.
 
 The facts were found by giving the reference program (Stanford CoreNLP 3.4.1, Penn Treebank tokenizer)
-every character of the Basic Multilingual Plane and many probes, and by reading what its authors wrote
-about it. They are kept in a notation of our own that ``capbench.backends.ptb`` compiles:
+every character of the Basic Multilingual Plane and many probes, and by reading what its authors published
+about its behaviour, their rules included (docs/decisions/tokenizer.md). They are kept in a notation of our
+own that ``capbench.backends.ptb`` compiles:
 
 - ``(a|b)``, ``?``, ``*``, ``+``, ``{n}``, ``{m,n}`` and ``[...]`` mean what they mean in ``re``;
 - ``<name>`` is the macro of that name, ``\l`` a letter, ``\d`` a digit, ``\A`` any character;
@@ -168,17 +169,19 @@ MACROS = {
         r"|ev'ry|li'l|nat'l|O<apos2>o"
     ),
     "kept": r"-(L|R)(R|C|S)B-|C\.D\.s|pro-|anti-|S(&|&amp;)P-500|S(&|&amp;)Ls|Cap<apos>n|c<apos>est",
-    # Addresses
-    "full_url": r"https?://[^ \t\n\f\r\"\<\>|(){}]+[^ \t\n\f\r\"\<\>|.!?(){},\-]",
-    "likely_url": (
-        r"((www\.([^ \t\n\f\r\"\<\>|.!?(){},]+\.)+[a-zA-Z]{2,4})"
-        r"|(([^ \t\n\f\r\"`'\<\>|.!?(){},-_$]+\.)+(com|net|org|edu)))"
-        r"(/[^ \t\n\f\r\"\<\>|()]+[^ \t\n\f\r\"\<\>|.!?(){},\-])?"
-    ),
-    "email": (
-        r"(&lt;|\<)?[a-zA-Z0-9][^ \t\n\f\r\"\<\>|(){}\u00A0]*"
-        r"@([^ \t\n\f\r\"\<\>|(){}.\u00A0]+\.)*[^ \t\n\f\r\"\<\>|(){}.\u00A0]+(&gt;|\>)?"
-    ),
+    # Addresses: a host's labels are separated by full stops; a path may hold them and not end in one.
+    "in_path": r"[^ \t\n\f\r\"\<\>|(){}]",
+    "in_path_curly": r"[^ \t\n\f\r\"\<\>|()]",
+    "path_end": r"[^ \t\n\f\r\"\<\>|(){},.!?\-]",
+    "label": r"[^ \t\n\f\r\"\<\>|(){},.!?]+",
+    "bare_label": r"[^\t\n\f\r !\"$'(),-_`{|}]+",
+    "known_top": r"(com|edu|net|org)",
+    "path": r"/<in_path_curly>+<path_end>",
+    "full_url": r"https?://<in_path>+<path_end>",
+    "likely_url": r"(www\.(<label>\.)+[A-Za-z]{2,4}|(<bare_label>\.)+<known_top>)(<path>)?",
+    "in_mail": r"[^ \t\n\f\r\"\<\>|(){}\u00A0]",
+    "mail_label": r"[^ \t\n\f\r\"\<\>|(){}.\u00A0]+",
+    "email": r"(\<|&lt;)?[A-Za-z0-9]<in_mail>*@<mail_label>(\.<mail_label>)*(\>|&gt;)?",
     "handle": r"@[a-zA-Z_][a-zA-Z_0-9]*|#<letter>+",
     "file": r"(<letter>|\d)+(\.(<letter>|\d)+)*\.<suffix>",
     "suffix": (

@@ -15,7 +15,7 @@ from capbench.scenes.language import tell
 from capbench.scenes.meaning import Group, Meaning, closed, of_scene, statements, told
 from capbench.scenes.paint import scene_of
 from capbench.scenes.reading import read
-from capbench.scenes.space import NOTHING, STATEMENTS, UNREAD, WIDTH, vector
+from capbench.scenes.space import GRID, NOTHING, STATEMENTS, UNREAD, WIDTH, four_squares, vector, weights
 from capbench.scenes.world import Relation, scene
 from capbench.types import Failure, Generation, ImageRef, Request
 
@@ -57,7 +57,7 @@ def test_every_perfect_caption_has_cosine_1_with_its_picture_and_less_with_all_o
     texts = unit(encoder.texts([PREFIX + c for c in captions(samples, "none")]).vectors)
     scores = texts @ pictures.T
     own = scores.diagonal()
-    np.testing.assert_allclose(own, 1, atol=1e-6)
+    assert (own == 1).all()
     others = scores - 10 * np.eye(len(samples))
     assert others.max() < 0.995
 
@@ -65,13 +65,13 @@ def test_every_perfect_caption_has_cosine_1_with_its_picture_and_less_with_all_o
 def test_every_reference_has_cosine_1(samples, pictures, encoder):
     for i, sample in enumerate(samples):
         texts = unit(encoder.texts([PREFIX + r for r in sample.references]).vectors)
-        np.testing.assert_allclose(texts @ pictures[i], 1, atol=1e-6)
+        assert (texts @ pictures[i] == 1).all()
 
 
 def test_the_cosine_by_hand():
-    both = vector(read("Two red circles."))
-    part = vector(read("A picture of circles in red."))
-    wrong = vector(read("Two blue circles."))
+    both = weights(read("Two red circles."))
+    part = weights(read("A picture of circles in red."))
+    wrong = weights(read("Two blue circles."))
     # object 7, colour 5, count 4: squares 49, 25, 16
     assert both @ both == 90
     assert both @ part == 74
@@ -95,14 +95,14 @@ def test_leaving_out_is_better_than_saying_it_wrong(samples, pictures, encoder):
 def test_a_text_that_says_nothing_is_scored_0_with_every_picture(text, pictures, encoder):
     encoded = encoder.texts([text])
     assert not encoded.failures
-    assert encoded.vectors[0, NOTHING] == 1
+    assert encoded.vectors[0, NOTHING] == GRID
     assert (pictures @ unit(encoded.vectors)[0] == 0).all()
 
 
 def test_a_word_that_cannot_be_read_costs_as_much_as_an_object(samples, pictures, encoder):
     text = captions(samples, "none")[0]
     assert cosine(encoder, pictures[0], text) > cosine(encoder, pictures[0], text + " There is a dog.") > 0.5
-    one, two = vector(read("a circle, a dog")), vector(read("a circle, a dog, a cat"))
+    one, two = weights(read("a circle, a dog")), weights(read("a circle, a dog, a cat"))
     assert one[UNREAD] == 7
     assert two[UNREAD] ** 2 == pytest.approx(98)
 
@@ -127,7 +127,7 @@ def test_nothing_in_and_the_shape_and_type_of_what_comes_out(encoder):
     assert encoder.images([]).vectors.shape == (0, WIDTH)
     assert encoder.texts(["a ring"]).vectors.dtype == np.float32
     assert encoder.texts(["a ring"]).cut is None
-    assert len(set(STATEMENTS)) == WIDTH - 2
+    assert len(set(STATEMENTS)) == WIDTH - 6
 
 
 def test_a_picture_that_is_no_scene_fails_alone_and_says_why(samples, encoder, tmp_path):
@@ -232,3 +232,17 @@ def test_look_alikes_tie_to_the_last_bit_where_what_tells_them_apart_is_not_said
             if len(rows) > 1:
                 continue  # another number of relations gives a vector of another length
         assert [bool(score == scores[0]) for score in scores] == [name in ("", element) for name in changed]
+
+
+def test_vectors_are_whole_numbers_of_one_length_close_to_the_weights():
+    texts = ["a ring", "a dog", "two red circles above a dog", "a circle left of a circle left of a ring. a cat, a cow"]
+    for meaning in [*map(read, texts), *(of_scene(scene(0, i)) for i in range(300))]:
+        row, raw = vector(meaning).astype(np.float64), weights(meaning)
+        assert (row == row.astype(int)).all()
+        assert row @ row == GRID * GRID
+        assert row @ raw / (GRID * np.sqrt(raw @ raw)) > 0.999
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 28, 60, 4**6 * 7, 123_456, 999_999])
+def test_four_squares(total):
+    assert sum(n * n for n in four_squares(total)) == total
