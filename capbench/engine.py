@@ -28,7 +28,8 @@ from capbench.needs import Captions, Ids, References
 from capbench.protocols import Problem
 from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
 from capbench.signature import Signature, digest
-from capbench.store import Identity, Record, Run, Scored, Stated
+from capbench.store import Identity, Record, Run, Stated
+from capbench.tables import Scored
 from capbench.types import Caption, Failure, Generation, Request, Summary
 
 MAX_MISSING = 0.01
@@ -198,7 +199,9 @@ def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summa
         return record, (), ()
     summaries = store.read_summary(folder)
     keys = {key_of(s.metric, s.short) for s in summaries}
-    scored = tuple(s for s in store.read_scores(folder, plan.judged.ids) if s.key in keys)
+    # a metric without any score failed as a whole; what was missing then may be there now
+    kept = (s for s in store.read_scores(folder, plan.judged.ids) if s.key in keys)
+    scored = tuple(s for s in kept if any(not np.isnan(c).all() for c in s.rows.columns.values()))
     return record, scored, tuple(s for s in summaries if key_of(s.metric, s.short) in {x.key for x in scored})
 
 

@@ -16,7 +16,7 @@ from capbench.needs import Bags, Images, References
 from capbench.protocols import Metric, Need
 from capbench.resolve import Bound, Features, closure
 from capbench.signature import Signature, digest, of_metric
-from capbench.store import Scored
+from capbench.tables import Scored
 from capbench.types import Rows, Summary
 
 NO_SCORE = "the metric gave no score"

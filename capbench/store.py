@@ -19,17 +19,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from capbench import codec
 from capbench.errors import BadData, CapbenchError, Fault, UsageError
 from capbench.signature import digest
-from capbench.types import Caption, Rows, Summary
+from capbench.tables import Scored, from_table, item_names, long_table
+from capbench.types import Caption, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from capbench.types import Ints
 
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
@@ -80,16 +77,6 @@ class Record:
     metrics: list[Stated] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     schema: int = SCHEMA
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One metric's rows, with reasons for unscored ones. reasons: row -> why; samples: each row's sample."""
-
-    key: str
-    rows: Rows
-    reasons: Mapping[int, str]
-    samples: np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,48 +217,6 @@ def parse_captions(data: bytes, path: Path) -> tuple[Caption, ...]:
     return tuple(captions)
 
 
-def long_table(scored: Sequence[Scored], ids: Sequence[str]) -> Any:
-    """Rows of all metrics as one Arrow table in long form; null is unscored."""
-    import pyarrow as pa
-
-    tables = [one_table(metric, ids) for metric in scored]
-    return pa.concat_tables(tables).unify_dictionaries() if tables else pa.table({name: [] for name in COLUMNS})
-
-
-COLUMNS = ("metric", "column", "item", "sample", "bag", "value", "reason")
-
-
-def one_table(metric: Scored, ids: Sequence[str]) -> Any:
-    """One metric's rows in long form, column after column."""
-    import pyarrow as pa
-
-    rows = metric.rows
-    names = list(rows.columns)
-    n = len(metric.samples)
-    item = np.arange(n) if rows.items is None else rows.items
-    values = np.concatenate([rows.columns[name] for name in names])
-    reasons = [metric.reasons.get(i) for i in range(n)]
-    labels = pa.array([safe(i) for i in ids], pa.string())
-    bags = pa.nulls(n, pa.int32()) if rows.bags is None else pa.array(rows.bags, pa.int32())
-    repeat = len(names)
-    return pa.table(
-        {
-            "metric": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n * repeat, np.int32)), pa.array([metric.key])),
-            "column": pa.DictionaryArray.from_arrays(np.repeat(np.arange(repeat, dtype=np.int32), n), pa.array(names)),
-            "item": pa.DictionaryArray.from_arrays(np.tile(item, repeat).astype(np.int32), labels),
-            "sample": pa.array(np.tile(metric.samples, repeat), pa.int32()),
-            "bag": pa.concat_arrays([bags] * repeat),
-            "value": pa.array(values, pa.float64(), mask=np.isnan(values)),
-            "reason": pa.array(reasons * repeat, pa.string()).dictionary_encode(),
-        }
-    )
-
-
-def safe(text: str) -> str:
-    """A text that any file can hold: lone surrogates are written out."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def write_scores(folder: Path, scored: Sequence[Scored], ids: Sequence[str]) -> None:
     """Write scores.parquet; the same rows give the same bytes."""
     import pyarrow as pa
@@ -284,26 +229,7 @@ def write_scores(folder: Path, scored: Sequence[Scored], ids: Sequence[str]) -> 
 
 def read_scores(folder: Path, ids: Sequence[str] | None = None) -> tuple[Scored, ...]:
     """The rows of each metric. ids: the run's items in order (default: as ``read_items`` gives them)."""
-    table = score_table(folder)
-    places = {name: i for i, name in enumerate(map(safe, ids) if ids is not None else item_names(table))}
-    codes, names = coded(table, "item")
-    item = np.array([places.get(name, -1) for name in names], np.int64)[codes]
-    value = table.column("value").to_numpy()
-    bag = table.column("bag").to_numpy() if table.column("bag").null_count < len(table) else None
-    sample = table.column("sample").to_numpy().astype(np.int64)
-    reason, reasons = coded(table, "reason")
-    metric, metrics = coded(table, "metric")
-    column, columns = coded(table, "column")
-    scored = []
-    for code in dict.fromkeys(metric.tolist()):
-        mine = np.flatnonzero(metric == code)
-        own = list(dict.fromkeys(column[mine].tolist()))
-        first = mine[column[mine] == own[0]]
-        bags = None if bag is None or np.isnan(bag[first[0]]) else bag[first].astype(np.int64)
-        values = {columns[c]: value[mine[column[mine] == c]] for c in own}
-        why = {int(k): reasons[reason[first[k]]] for k in np.flatnonzero(reason[first] >= 0)}
-        scored.append(Scored(metrics[code], Rows(values, item[first], bags), why, sample[first]))
-    return tuple(scored)
+    return from_table(score_table(folder), ids)
 
 
 def score_table(folder: Path) -> Any:
@@ -318,21 +244,6 @@ def score_table(folder: Path) -> Any:
         return pq.read_table(folder / SCORES)
     except (OSError, ValueError) as error:
         raise BadData(f"cannot read {folder / SCORES}: {error}", cure="run it again with --fresh") from error
-
-
-def coded(table: Any, name: str) -> tuple[Ints, list[str]]:
-    """A text column as codes (-1: null) and the texts that they stand for."""
-    column = table.column(name).combine_chunks()
-    if not hasattr(column, "indices"):
-        column = column.dictionary_encode()
-    return column.indices.fill_null(-1).to_numpy().astype(np.int64), column.dictionary.to_pylist()
-
-
-def item_names(table: Any) -> list[str]:
-    """The ids of the rows, each once, in the order in which they first stand in the file."""
-    codes, names = coded(table, "item")
-    used, first = np.unique(codes, return_index=True)
-    return [names[code] for code in used[np.argsort(first)]]
 
 
 def read_items(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ Source: pycocoevalcap 1.2, ``rouge/rouge.py``. The longest common subsequences a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -85,12 +85,14 @@ def common_lengths(texts: Texts) -> Ints:
     own = texts.lengths[texts.candidates][texts.items]
     common: Ints = ((own == 0) & (texts.lengths == 0)).astype(np.int64)
     blocks = -(-own // WIDTH)
-    masks = WordMasks.of(texts)
+    grouped = WordMasks.of(texts)
+    masks: list[Bits] = []
     for n_blocks in np.unique(blocks[blocks > 0]).tolist():
         chosen = np.flatnonzero((blocks == n_blocks) & ~texts.is_candidate & (texts.lengths > 0))
         chosen = chosen[np.argsort(-texts.lengths[chosen], kind="stable")]
         if n_blocks <= MOST_BLOCKS:
-            common[chosen] = advance(texts, chosen, masks, n_blocks)
+            masks += [grouped.block(number) for number in range(len(masks), n_blocks)]
+            common[chosen] = advance(texts, chosen, masks)
         else:
             common[chosen] = [common_length(texts, text) for text in chosen.tolist()]
     return common
@@ -144,21 +146,21 @@ class WordMasks:
         return bits[self.group]
 
 
-def advance(texts: Texts, chosen: Ints, masks: WordMasks, n_blocks: int) -> Ints:
-    """The LCS length of each chosen text, sorted by falling length, with candidates of this many blocks.
+def advance(texts: Texts, chosen: Ints, masks: Sequence[Bits]) -> Ints:
+    """The LCS length of each chosen text, sorted by falling length, with its item's candidate.
 
-    State bits are 1 where no new match has ended; one word of every text that is long enough a step.
+    masks: for each block of the candidates, the bits of every word of the texts. State bits are 1 where no new match has ended; one word of every text that is long enough a step.
     """
+    n_blocks = len(masks)
     state = np.full((n_blocks, len(chosen)), ~np.uint64(0))
     starts = texts.starts[chosen]
     alive = np.searchsorted(-texts.lengths[chosen], -np.arange(texts.lengths[chosen].max(initial=0)), side="left")
-    words = [masks.block(block) for block in range(n_blocks)]
     for step, n in enumerate(alive.tolist()):
         places = starts[:n] + step
         carry = np.zeros(n, np.uint64)
         for block in range(n_blocks):
             now = state[block, :n]
-            match = now & words[block][places]
+            match = now & masks[block][places]
             total = now + match
             over = total < now
             total += carry

@@ -136,6 +136,12 @@ def test_sorting_keeps_equal_values_in_place():
     assert stable_order(values).tolist() == [1, 4, 3, 0, 2]
 
 
+def test_words_are_numbered_in_their_order():
+    letters = "qwertyuiopasdfghjklzxcvbnm"
+    texts = Joined.of(*pack([(" ".join(letters[:20]), [" ".join(letters[10:])])])).texts()
+    assert texts.words.tolist() == [ord(letter) - ord("a") + 1 for letter in letters[:20] + letters[10:]]
+
+
 def test_ngrams_are_in_order_of_their_words():
     texts = Joined.of(*pack([("b a b", ["a b c"])])).texts()
     grams = Grams.first(texts).longer()

@@ -28,6 +28,12 @@ def test_an_exact_match_of_four_words_is_ten_and_of_two_words_five():
     assert got.max() <= 10
 
 
+def test_rounding_does_not_lift_a_perfect_match_above_ten():
+    # without care the second is 10 + 2e-15
+    texts = ["b e d c", "d c f e i", "i d c d e"]
+    assert rows(*((text, [text]) for text in texts)).max() <= 10
+
+
 def test_one_word_in_common_by_hand():
     # N = 2, every reference word has df 1 and weight ln 2, "x" too; unigrams: a of (a, x) and (a, b)
     got = rows(("a x", ["a b"]), ("e", ["f"]))

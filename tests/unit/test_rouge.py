@@ -96,6 +96,12 @@ def test_a_long_perfect_match_carries_through_every_block():
         assert rows((text, [text]))[0] == 1
 
 
+def test_a_carry_passes_through_a_block_without_matches():
+    # the best subsequence is "a" or "z", not both: "a" stands two blocks before "z"
+    candidate = " ".join(["a", *["x"] * (WIDTH - 1), *["y"] * WIDTH, "z"])
+    assert rows((candidate, ["z a"]))[0] == pytest.approx(f(1 / (2 * WIDTH + 1), 1 / 2), abs=1e-15)
+
+
 def test_a_very_long_candidate_stays_cheap():
     got = rows((" ".join(f"w{i}" for i in range(100_000)), ["w5 w50 w99999 x"]))[0]
     assert got == pytest.approx(f(3 / 100_000, 3 / 4), abs=1e-15)
