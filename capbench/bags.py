@@ -32,7 +32,7 @@ def counted_draws(seed: int, label: str, below: int, n: int) -> list[int]:
     draws: list[int] = []
     counter = 0
     while len(draws) < n:
-        block = hashlib.blake2b(f"{seed}/{label}/{counter}".encode(), digest_size=64).digest()
+        block = hashlib.blake2b(f"{seed}/{label}/{counter}".encode("utf-8", "surrogatepass"), digest_size=64).digest()
         draws += [int.from_bytes(block[i : i + 8], "big") % below for i in range(0, 64, 8)]
         counter += 1
     return draws[:n]

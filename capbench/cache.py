@@ -39,7 +39,7 @@ class CacheLine:
 
 def value_key(kind: str, backend: str, params: str, item: str) -> bytes:
     """The address of a value."""
-    text = f"{kind}\x00{backend}\x00{params}\x00{item}"
+    text = "".join(f"{len(part)}:{part}" for part in (kind, backend, params, item))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
 
 
@@ -108,8 +108,11 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
         BadData: the file is not a cache or is damaged as a whole.
     """
     file = path or cache_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(file, timeout=60)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, timeout=60)
+    except (OSError, sqlite3.Error) as error:
+        raise BadData(f"the cache {file} cannot be made: {error}", cure="set CAPBENCH_CACHE to a folder") from error
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")

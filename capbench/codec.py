@@ -5,7 +5,9 @@ An unknown key, a wrong type or a missing field is an error that says where ($.m
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +18,7 @@ from cattrs.v import transform_error
 from capbench.errors import BadData, Fault
 
 T = TypeVar("T")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def strict(kind: Any) -> Any:
@@ -46,6 +49,10 @@ def structure(value: Any, kind: type[T], source: str) -> T:
     Raises:
         BadData: every difference, with its path in ``source``.
     """
+    if dataclasses.is_dataclass(kind) and not isinstance(value, dict):
+        raise BadData(
+            f"{source} is not as it should be:", [Fault(source, f"expected an object, got {value!r:.80} @ $")]
+        )
     try:
         return CONVERTER.structure(value, kind)
     except (
@@ -53,6 +60,7 @@ def structure(value: Any, kind: type[T], source: str) -> T:
         cattrs.errors.StructureHandlerNotFoundError,
         TypeError,
         ValueError,
+        AttributeError,  # cattrs of a list or text where an object should be
     ) as error:
         faults = [Fault(source, line) for line in transform_error(error)]
         raise BadData(f"{source} is not as it should be:", faults) from error
@@ -90,8 +98,9 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def to_json(value: Any, *, indent: int | None = 1) -> str:
-    """Canonical JSON: sorted keys, UTF-8, and never NaN."""
-    return json.dumps(plain(value), ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+    """Canonical JSON: sorted keys, UTF-8 (lone surrogates escaped), and never NaN."""
+    text = json.dumps(plain(value), ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+    return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 __all__ = ["plain", "read_json", "read_toml", "structure", "to_json"]

@@ -78,9 +78,12 @@ def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[B
             f"no finished run{what} below {', '.join(map(str, roots))}",
             cure="capbench run CAPTIONER -b BENCHMARK",
         )
+    if sort and not any(headline(entry, sort) for entry in chosen):
+        names = dict.fromkeys(s.column for entry in chosen for s in entry.summaries)
+        raise UsageError(f"no column is called {sort!r}", f"there are: {', '.join(names)}")
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for entry in chosen:
-        groups.setdefault(group_of(entry), []).append(entry)
+        groups.setdefault(group_of(entry, sort), []).append(entry)
     return [board(group, sort) for _, group in sorted(groups.items(), key=lambda pair: pair[0][:3])]
 
 
@@ -98,17 +101,18 @@ def read_entries(roots: Sequence[Path]) -> tuple[list[Entry], list[Fault]]:
     return entries, faults
 
 
-def group_of(entry: Entry) -> tuple[Any, ...]:
+def group_of(entry: Entry, sort: str) -> tuple[Any, ...]:
     """Runs share a table when they share a benchmark, its version, and the signature that they are sorted by."""
     identity = entry.record.identity
-    head = headline(entry)
+    head = headline(entry, sort)
     return identity.benchmark, identity.version, head.mark if head else "", head.signature if head else ""
 
 
 def headline(entry: Entry, sort: str = "") -> Summary | None:
-    """The number that a run is sorted by: the column asked for, the stated headline, else the first."""
-    if sort:
-        return next((s for s in entry.summaries if sort in (s.column, s.label)), None)
+    """The number that a run is sorted by: the column asked for, else the stated headline, else the first."""
+    asked = next((s for s in entry.summaries if sort in (s.column, s.label)), None) if sort else None
+    if asked is not None:
+        return asked
     stated = [m.short for m in entry.record.metrics if m.headline]
     return next((s for s in entry.summaries if s.short in stated), entry.summaries[0] if entry.summaries else None)
 
@@ -123,9 +127,9 @@ def board(entries: Sequence[Entry], sort: str) -> Board:
     heads = [(entry, headline(entry, sort)) for entry in entries]
     known = [head for _, head in heads if head is not None]
     if not known:
-        raise UsageError(f"no column is called {sort!r}", f"there are: {', '.join(c[0] for c in columns)}")
+        raise UsageError("the runs have no number", "capbench run with a metric")
     sign = -1 if known[0].better == "low" else 1
-    ordered = sorted(heads, key=lambda pair: (-sign * value_of(pair[1]), pair[0].record.label, pair[0].folder.name))
+    ordered = sorted(heads, key=lambda pair: (place_of(pair[1], sign), pair[0].record.label, pair[0].folder.name))
     ranks = shared_ranks([entry for entry, _ in ordered], [head for _, head in ordered], sign)
     lines = tuple(
         Line(rank, entry.record.label, entry.folder.name, tuple(cell(entry, column) for column in columns))
@@ -143,9 +147,9 @@ def board(entries: Sequence[Entry], sort: str) -> Board:
     )
 
 
-def value_of(head: Summary | None) -> float:
-    """For sorting; a run without the number comes last."""
-    return float("-inf") if head is None or head.value is None else head.value
+def place_of(head: Summary | None, sign: int) -> float:
+    """For sorting, the best first; a run without the number comes last."""
+    return float("inf") if head is None or head.value is None else -sign * head.value
 
 
 def cell(entry: Entry, column: tuple[str, str, str]) -> Summary | None:
@@ -154,12 +158,12 @@ def cell(entry: Entry, column: tuple[str, str, str]) -> Summary | None:
 
 
 def shared_ranks(entries: Sequence[Entry], heads: Sequence[Summary | None], sign: int) -> list[int]:
-    """1 + how many are better beyond chance. A run without the number has the last rank."""
-    rows = [None if h is None else headline_rows(e, h) for e, h in zip(entries, heads, strict=True)]
+    """1 + how many are better beyond chance. Runs without the number come after all that have it."""
+    rows = [None if h is None or h.value is None else headline_rows(e, h) for e, h in zip(entries, heads, strict=True)]
     ranks = []
     for i, mine in enumerate(rows):
         better = sum(
-            mine is None or (theirs is not None and is_better(theirs, mine, sign, heads[i]))
+            theirs is not None and (mine is None or is_better(theirs, mine, sign, heads[i]))
             for theirs in rows[:i]
         )  # fmt: skip
         ranks.append(1 + better)
@@ -228,6 +232,16 @@ def escape(text: str) -> str:
     return plain
 
 
+def in_code(text: str) -> str:
+    """A signature that cannot end the code span it stands in: such characters are percent-escaped."""
+    return "".join(
+        ch
+        if ch.isprintable() and ch != "`"
+        else "".join(f"%{byte:02X}" for byte in ch.encode("utf-8", "surrogatepass"))
+        for ch in text
+    )
+
+
 def markdown(boards: Sequence[Board]) -> str:
     """The tables with their signatures as footnotes."""
     return "\n".join(one_markdown(board) for board in boards)
@@ -249,9 +263,9 @@ def one_markdown(board: Board) -> str:
         count = [str(max((c.empty for c in line.cells if c is not None), default=0))] if empties else []
         rows.append([str(line.rank), escape(line.label), *numbers, *count])
     mark = f", {board.mark}: not comparable with the others" if board.mark else ""
-    title = f"**{escape(board.benchmark)}** version {board.version}, {board.items} images, by {board.sorted_by}{mark}"
+    title = f"**{escape(board.benchmark)}** version {board.version}, {board.items} images, by {escape(board.sorted_by)}{mark}"
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    footnotes = "  \n".join(f"[{i}] `{signature}`" for signature, i in notes.items())
+    footnotes = "  \n".join(f"[{i}] `{in_code(signature)}`" for signature, i in notes.items())
     return f"{title}\n\n{table}\n\n{LEGEND}\n\n{footnotes}\n"
 
 
@@ -271,10 +285,13 @@ def csv_text(boards: Sequence[Board]) -> str:
             for c in line.cells:
                 if c is not None:
                     values = [b.benchmark, b.version, line.rank, line.label, line.run, *asdict(c).values()]
-                    writer.writerow(
-                        [f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" and v else v for v in values]
-                    )
+                    writer.writerow([store.safe(quoted(v)) if isinstance(v, str) else v for v in values])
     return out.getvalue()
+
+
+def quoted(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def json_text(boards: Sequence[Board]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from capbench.errors import CapbenchError
 from capbench.protocols import Elements, Need
 from capbench.ragged import Words
 from capbench.types import Failure, ImageRef
@@ -140,6 +141,8 @@ class Vectors:
         pictures = bool(items) and isinstance(items[0], ImageRef)
         encoded = session.images(items) if pictures else session.texts(items)
         matrix = np.asarray(encoded.vectors, np.float32)
+        if matrix.ndim != 2 or len(matrix) != len(items):
+            raise CapbenchError(f"the encoder gave vectors of shape {matrix.shape} for {len(items)} items")
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         unit = matrix / np.where(norms == 0, 1, norms)
         cut = np.zeros(len(items), bool) if encoded.cut is None else encoded.cut

@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import hashlib
 import importlib
+import importlib.abc
 import importlib.util
 import os
 import re
@@ -58,16 +59,29 @@ def parse(text: str) -> Spec:
     if call is None:
         return Spec(match["target"], {})
     try:
-        node = ast.parse("f" + call, mode="eval").body
-        if not isinstance(node, ast.Call) or node.args or any(k.arg is None for k in node.keywords):
-            raise ValueError("only keyword parameters")  # noqa: TRY301 -- one message for all of it
-        params = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
-    except (ValueError, SyntaxError) as error:
+        params = keywords(ast.parse("f" + call, mode="eval").body)
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise UsageError(
             f"cannot read the parameters of {text!r}: {error}",
             "keywords with literal values only, as in name(size=100, order='file'); text needs quotes",
         ) from error
     return Spec(match["target"], params)
+
+
+def keywords(node: ast.expr) -> dict[str, Any]:
+    """The literal keyword parameters of one plain call.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+        raise ValueError("only keyword parameters")
+    params: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None or keyword.arg in params:
+            raise ValueError("each parameter once, by its name")
+        params[keyword.arg] = ast.literal_eval(keyword.value)
+    return params
 
 
 def installed(group: str) -> dict[str, list[EntryPoint]]:
@@ -150,10 +164,11 @@ def file_module(path: Path) -> tuple[Any, str]:
     """Import one file under a name made of its digest, so that an edited file is a new module."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}", "give the path of the one-file plugin as ./file.py:Attr")
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()
+    data = path.read_bytes()
+    digest = hashlib.blake2b(data, digest_size=6).hexdigest()
     name = f"capbench_file_{path.stem}_{digest}"
     if name not in sys.modules:
-        found = importlib.util.spec_from_file_location(name, path)
+        found = importlib.util.spec_from_file_location(name, path, loader=FromBytes(str(path.resolve()), data))
         if found is None or found.loader is None:
             raise UsageError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(found)
@@ -166,14 +181,29 @@ def file_module(path: Path) -> tuple[Any, str]:
     return sys.modules[name], f"src:{digest}"
 
 
+class FromBytes(importlib.abc.SourceLoader):
+    """Loads the very bytes that were digested: bytecode of an earlier edit within the second is not asked for."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self._path, self._data = path, data
+
+    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 -- the protocol's shape
+        """Where the file is."""
+        return self._path
+
+    def get_data(self, path: str) -> bytes:  # noqa: ARG002 -- the protocol's shape
+        """What is in it."""
+        return self._data
+
+
 def package_module(name: str) -> tuple[Any, str]:
     """Import an installed module; its origin is its distribution where that is known."""
     from importlib.metadata import packages_distributions, version
 
     module = importlib.import_module(name)
-    dist = packages_distributions().get(name.partition(".")[0], ["?"])[0]
-    if dist == OWN:
+    if name.partition(".")[0] == OWN:  # an editable install does not say which modules are its own
         return module, ""
+    dist = packages_distributions().get(name.partition(".")[0], ["?"])[0]
     return module, f"by:{dist}@{version(dist) if dist != '?' else '?'}"
 
 
@@ -185,7 +215,7 @@ def build(target: Any, spec: Spec, text: str) -> Any:
         return target
     make: Any = target
     if not dataclasses.is_dataclass(target):
-        return make(**spec.params)
+        return made(make, spec.params, text)
     fields = {f.name: f for f in dataclasses.fields(target) if f.init}
     for name, value in spec.params.items():
         if name not in fields:
@@ -194,20 +224,39 @@ def build(target: Any, spec: Spec, text: str) -> Any:
             raise UsageError(
                 f"{spec.target} has no parameter {name!r}", f"{hint}it takes: {', '.join(fields) or 'none'}"
             )
-        check_type(spec.target, name, str(fields[name].type), value)
+        check_type(spec.target, name, fields[name].type, value)
     required = [
         f.name for f in fields.values() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     absent = [name for name in required if name not in spec.params]
     if absent:
         raise UsageError(f"{text!r} lacks {', '.join(absent)}", f"write {spec.target}({absent[0]}=...)")
-    widened = {n: float(v) if fields[n].type == "float" and isinstance(v, int) else v for n, v in spec.params.items()}
-    return make(**widened)
+    widened = {
+        n: float(v) if simple_type(fields[n].type) is float and type(v) is int else v for n, v in spec.params.items()
+    }
+    return made(make, widened, text)
 
 
-def check_type(target: str, name: str, annotation: str, value: Any) -> None:
+def made(make: Any, params: Mapping[str, Any], text: str) -> Any:
+    """Call a class; what it refuses is a fault of the spec.
+
+    Raises:
+        UsageError: it does not take these parameters.
+    """
+    try:
+        return make(**params)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{text!r} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def simple_type(annotation: Any) -> type | None:
+    """The simple type that a field's annotation names, be it text or the type itself."""
+    return SIMPLE_TYPES.get(annotation if isinstance(annotation, str) else getattr(annotation, "__name__", ""))
+
+
+def check_type(target: str, name: str, annotation: Any, value: Any) -> None:
     """Refuse a value of another simple type; an int may stand for a float, a bool for nothing else."""
-    wanted = SIMPLE_TYPES.get(annotation.removeprefix("<class '").removesuffix("'>"))
+    wanted = simple_type(annotation)
     if wanted is None or (type(value) is wanted) or (wanted is float and type(value) is int):
         return
     raise UsageError(f"{target}: {name} takes a {wanted.__name__}, not {value!r}")

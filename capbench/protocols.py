@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -90,10 +90,13 @@ class Metric(Protocol):
         """Argument names of ``rows`` -> needs."""
         ...
 
-    # rows(self, **features) -> Mapping[str, Array] | Rows: one float64 an item and column.
+    @property
+    def rows(self) -> Callable[..., Any]:
+        """rows(self, **features) -> Mapping[str, Array] | Rows: one float64 an item and column."""
+        ...
+
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
     #           corpus: ClassVar[bool] = True where a row depends on the other items.
-    rows: Any
 
 
 class Captioner(Protocol):
@@ -140,8 +143,10 @@ class DerivedCaptioner(Protocol):
         """Argument names of ``captions`` -> needs."""
         ...
 
-    # captions(self, **features) -> Sequence[str | Failure]: one for each item, in order.
-    captions: Any
+    @property
+    def captions(self) -> Callable[..., Sequence[str | Failure]]:
+        """captions(self, **features): one for each item, in order."""
+        ...
 
 
 class Backend(Protocol):

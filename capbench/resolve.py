@@ -23,7 +23,7 @@ from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Vector
 from capbench.progress import progress
 from capbench.protocols import DerivedNeed, Need, Problem
 from capbench.ragged import Ragged
-from capbench.signature import fields, render
+from capbench.signature import fields
 from capbench.types import Failure, Galleries, ImageRef
 
 if TYPE_CHECKING:
@@ -192,9 +192,9 @@ def fact_values(facts: Facts, need: Need) -> Flat:
         values = facts.references.values
         return Flat(values, [f"t:{text}" for text in values], facts.references.offsets)
     if isinstance(need, Ids):
-        return Flat(facts.ids, facts.ids)
+        return Flat(facts.ids, [f"n:{id_}" for id_ in facts.ids])
     if isinstance(need, Tags):
-        return Flat(facts.tags, facts.ids)
+        return Flat(facts.tags, [f"g:{sorted(tags.items())}" for tags in facts.tags])
     raise UsageError(f"nothing gives the need {need!r}")
 
 
@@ -252,7 +252,7 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     expanded = [[v] if isinstance(v, Failure) else need.inputs(v) for v in source.values]
     several = any(len(inputs) != 1 for inputs in expanded)
     names = [
-        f"{name}#{j}" if several else name
+        f"{j}#{name}" if several else name
         for name, inputs in zip(source.names, expanded, strict=True)
         for j in range(len(inputs))
     ]
@@ -262,7 +262,7 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     stage = Stage(need, fingerprint, params, session, cache)
     known = stage.values(wanted)
     values = [item if isinstance(item, Failure) else known[name] for name, item in zip(names, items, strict=True)]
-    keys = [f"d:{need.kind}:{fingerprint}:{params}:{name}" for name in names] if need.cached else names
+    keys = [f"d:{need.kind}:{fingerprint}:{params}:{name}" for name in names]
     offsets = source.offsets
     if several:
         ends = np.concatenate([[0], np.cumsum([len(inputs) for inputs in expanded])]).astype(np.int64)
@@ -327,6 +327,7 @@ def one_each(
     """
     try:
         made = call(items)
+        made = [made] if isinstance(made, str) else list(made)
     except CapbenchError:
         raise
     except Exception as error:
@@ -348,7 +349,7 @@ def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
 
 def parameters(need: Any) -> str:
     """A need's own parameters as part of a cache key; its source and backend have places of their own."""
-    return ",".join(f"{k}={render(v)}" for k, v in fields(need) if k not in ("of", "backend", need.backend_kind))
+    return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "backend", need.backend_kind))
 
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:

@@ -14,8 +14,8 @@ from capbench.errors import CapbenchError
 from capbench.facts import Facts, bag_set
 from capbench.needs import Bags, Images, References
 from capbench.protocols import Metric, Need
-from capbench.resolve import Bound, Features, closure
-from capbench.signature import Signature, digest, of_metric
+from capbench.resolve import Bound, Features, closure, is_derived
+from capbench.signature import NAMING_FIELDS, Signature, digest, fields, of_metric
 from capbench.tables import Scored
 from capbench.types import Rows, Summary
 
@@ -58,6 +58,9 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
     pairs.append(("data", data_digest(facts, references=with_references, images=with_images)))
     names = {name: b.fingerprint for name, b in bound.items()}
     names |= {need.name: bag_digest(bag_set(facts, need.name).bags) for need in needs if isinstance(need, Bags)}
+    named = {value for key, value in fields(part.metric) if key.endswith(NAMING_FIELDS)}
+    hidden = {need.backend for need in needs if is_derived(need)} - named
+    pairs += [(name, bound[name].fingerprint) for name in sorted(hidden & bound.keys())]
     return of_metric(part.metric, part.origin, names, pairs)
 
 
@@ -83,6 +86,9 @@ def score(part: Part, key: str, samples: Sequence[Features]) -> Scored:
     for any item, with its words as the reason: it does not cost the others theirs.
     """
     parts = [score_once(part, features) for features in samples]
+    broken = [one for one in parts if one[2].get(0, "").startswith(f"{part.metric.name} failed: ")]
+    if broken:
+        parts = [broken[0]] * len(parts)
     n_samples = [len(items) for _, items, _ in parts]
     starts = np.concatenate([[0], np.cumsum(n_samples)])
     reasons = {
@@ -133,11 +139,18 @@ def checked(metric: Metric, answer: Any, n: int) -> Rows:
     rows = answer if isinstance(answer, Rows) else Rows(dict(answer))
     columns = {name: np.asarray(column, np.float64) for name, column in rows.columns.items()}
     length = n if rows.items is None else len(rows.items)
+    if any(np.isinf(column).any() for column in columns.values()):
+        raise CapbenchError(f"{metric.name} gave an infinite number")
     if not columns or any(column.shape != (length,) for column in columns.values()):
         shapes = {name: column.shape for name, column in columns.items()}
         raise CapbenchError(f"{metric.name} gave columns of shapes {shapes} for {length} rows")
     if not set(columns) & set(metric.columns):
         raise CapbenchError(f"{metric.name} gave {', '.join(columns)} and declares {', '.join(metric.columns)}")
+    if hasattr(metric, "reduce"):  # tried here, where an error costs the metric and not the run
+        with np.errstate(invalid="ignore", divide="ignore"):
+            folded = metric.reduce({name: np.nansum(column, keepdims=True) for name, column in columns.items()})
+        if not set(folded) <= set(columns):
+            raise CapbenchError(f"{metric.name} folds into {', '.join(folded)} and gives rows of {', '.join(columns)}")
     return Rows(columns, rows.items, rows.bags)
 
 
@@ -154,7 +167,7 @@ def summarise(
         if name not in scored.rows.columns:
             continue
         holes = int(np.isnan(scored.rows.columns[name]).sum())
-        value, low, high = (None if np.isnan(x) else x for x in found[name])
+        value, low, high = (x if np.isfinite(x) else None for x in found[name])
         label = (
             f"{part.label} {column.label}"
             if part.label and len(part.metric.columns) > 1

@@ -141,8 +141,10 @@ class Nearest:
             part = np.arange(start, min(start + CHUNK, len(image)))
             scores = np.nan_to_num(image[part]) @ image[donors].T
             scores[part[:, None] == donors[None, :]] = -np.inf
-            best = donors[scores.argmax(axis=1)] if len(donors) > 1 else np.full(len(part), -1)
-            for i, j in zip(part, best, strict=True):
-                text = references.values[references.offsets[j]]
-                answers.append(text if usable[i] and j >= 0 else Failure("no other picture to take from"))
+            best = scores.argmax(axis=1) if len(donors) else np.zeros(len(part), np.int64)
+            for i, row, j in zip(part, scores, best, strict=True):
+                if not usable[i] or not len(donors) or np.isneginf(row[j]):
+                    answers.append(Failure("no other picture to take from"))
+                else:
+                    answers.append(references.values[references.offsets[donors[j]]])
         return answers

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 BETA = 1.2
 WIDTH = 64
-MOST_BLOCKS = 8  # above, one mask a word and block would take too much memory
+MOST_BLOCKS = 3  # longer candidates are faster one pair at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,8 @@ class WordMasks:
 def advance(texts: Texts, chosen: Ints, masks: Sequence[Bits]) -> Ints:
     """The LCS length of each chosen text, sorted by falling length, with its item's candidate.
 
-    masks: for each block of the candidates, the bits of every word of the texts. State bits are 1 where no new match has ended; one word of every text that is long enough a step.
+    masks: for each block of the candidates, the bits of every word of the texts. State bits are 1 where no
+    new match has ended; one word of every text that is long enough a step.
     """
     n_blocks = len(masks)
     state = np.full((n_blocks, len(chosen)), ~np.uint64(0))

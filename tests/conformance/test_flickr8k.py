@@ -1,0 +1,84 @@
+"""The main job on real photographs: two BLIP-2 systems and the human baseline on Flickr8k's dev split."""
+
+import gzip
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from pycocoevalcap.cider.cider import Cider
+
+from capbench.backends.ptb import tokenize
+
+TOML = """
+name = "flickr8k-dev"
+version = 1
+refs = "{refs}"
+[dataset]
+use = "folder(captions='{captions}', images='photos', ids='{ids}')"
+[[metrics]]
+use = "cider()"
+headline = true
+[[metrics]]
+use = "bleu()"
+"""
+SYSTEMS = ("outputs.blip2_zero_shot", "outputs.blip2_lora")
+
+
+@pytest.fixture(scope="module")
+def world(shared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flickr8k")
+    for part in sorted((shared / "flickr8k").glob("photos_dev-*.zip")):
+        zipfile.ZipFile(part).extractall(folder / "photos")
+    rows = [json.loads(line) for line in gzip.open(shared / "flickr8k" / "photos.jsonl.gz", "rt", encoding="utf-8")]
+    dev = [row for row in rows if row["set"] == "dev"]
+    (folder / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in dev))
+    outputs = shared / "flickr8k" / "system_outputs.jsonl.gz"
+    (folder / "outputs.jsonl.gz").write_bytes(outputs.read_bytes())
+    (folder / "951.toml").write_text(TOML.format(refs="leave-one-out", captions="dev.jsonl", ids="outputs.jsonl.gz"))
+    (folder / "1000.toml").write_text(TOML.format(refs="all", captions="dev.jsonl", ids="").replace(", ids=''", ""))
+    return folder
+
+
+def capbench(folder, *words):
+    command = [sys.executable, "-m", "capbench", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_one_command_a_captioner_makes_a_leaderboard(world):
+    captioners = [*(f"file(path='outputs.jsonl.gz', field='{field}')" for field in SYSTEMS), "human"]
+    for captioner in captioners:
+        done = capbench(world, "run", captioner, "-b", "951.toml", "--runs", "runs")
+        assert done.returncode == 0, done.stderr
+    board = capbench(world, "leaderboard", "--runs", "runs", "--format", "json")
+    (table,) = json.loads(board.stdout)
+    assert [line["label"] for line in table["lines"]] == ["blip2_lora", "blip2_zero_shot", "human"]
+    assert [line["rank"] for line in table["lines"]] == [1, 2, 3]
+    assert table["items"] == 951
+    cells = [cell for line in table["lines"] for cell in line["cells"]]
+    assert {(cell["n"], cell["unscored"]) for cell in cells} == {(951, 0)}
+    assert all("|refs:4|" in cell["signature"] for cell in cells)
+    values = {line["label"]: line["cells"][0]["value"] for line in table["lines"]}
+    assert values == pytest.approx(expected(world), abs=1e-9)
+
+
+def expected(world):
+    """CIDEr of the three by pycocoevalcap, on the same words, with the first reference left out."""
+    rows = {r["image"]: r for r in map(json.loads, (world / "dev.jsonl").read_text().splitlines())}
+    outputs = {r["image"]: r["outputs"] for r in map(json.loads, gzip.open(world / "outputs.jsonl.gz", "rt"))}
+    words = lambda text: " ".join(tokenize(text))  # noqa: E731
+    references = {i: [words(t) for t in rows[i]["captions"][1:]] for i in outputs}
+    systems = {name: {i: [words(o[name])] for i, o in outputs.items()} for name in ("blip2_lora", "blip2_zero_shot")}
+    systems["human"] = {i: [words(rows[i]["captions"][0])] for i in outputs}
+    return {name: Cider().compute_score(references, texts)[0] for name, texts in systems.items()}
+
+
+def test_on_all_1000_the_49_missing_are_named_and_the_exit_code_is_5(world):
+    done = capbench(world, "run", f"file(path='outputs.jsonl.gz', field='{SYSTEMS[1]}')", "-b", "1000.toml")
+    assert done.returncode == 5
+    assert "49 of 1000 ids: no caption in outputs.jsonl.gz" in done.stderr
+    missing = {json.loads(line)["image"] for line in (world / "dev.jsonl").read_text().splitlines()}
+    missing -= {json.loads(line)["image"] for line in gzip.open(world / "outputs.jsonl.gz", "rt")}
+    assert len(missing) == 49
+    assert all(name in done.stderr for name in missing)
