@@ -20,6 +20,7 @@ import numpy as np
 from capbench import codec, plugins, stats, store
 from capbench.errors import BadData, CapbenchError, CheckFailed, Fault, UsageError
 from capbench.store import Record
+from capbench.tables import safe
 from capbench.types import Rows, Summary
 
 LEGEND = (
@@ -263,7 +264,8 @@ def one_markdown(board: Board) -> str:
         count = [str(max((c.empty for c in line.cells if c is not None), default=0))] if empties else []
         rows.append([str(line.rank), escape(line.label), *numbers, *count])
     mark = f", {board.mark}: not comparable with the others" if board.mark else ""
-    title = f"**{escape(board.benchmark)}** version {board.version}, {board.items} images, by {escape(board.sorted_by)}{mark}"
+    by = f"by {escape(board.sorted_by)}{mark}"
+    title = f"**{escape(board.benchmark)}** version {board.version}, {board.items} images, {by}"
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     footnotes = "  \n".join(f"[{i}] `{in_code(signature)}`" for signature, i in notes.items())
     return f"{title}\n\n{table}\n\n{LEGEND}\n\n{footnotes}\n"
@@ -285,7 +287,7 @@ def csv_text(boards: Sequence[Board]) -> str:
             for c in line.cells:
                 if c is not None:
                     values = [b.benchmark, b.version, line.rank, line.label, line.run, *asdict(c).values()]
-                    writer.writerow([store.safe(quoted(v)) if isinstance(v, str) else v for v in values])
+                    writer.writerow([safe(quoted(v)) if isinstance(v, str) else v for v in values])
     return out.getvalue()
 
 

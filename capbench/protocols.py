@@ -92,7 +92,7 @@ class Metric(Protocol):
 
     @property
     def rows(self) -> Callable[..., Any]:
-        """rows(self, **features) -> Mapping[str, Array] | Rows: one float64 an item and column."""
+        """A method: features by the names of ``needs`` -> Rows, or column -> one float64 an item."""
         ...
 
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
@@ -145,7 +145,7 @@ class DerivedCaptioner(Protocol):
 
     @property
     def captions(self) -> Callable[..., Sequence[str | Failure]]:
-        """captions(self, **features): one for each item, in order."""
+        """A method: features by the names of ``needs`` -> one text or Failure an item, in order."""
         ...
 
 

@@ -26,7 +26,7 @@ from capbench.cli.shared import echo
 @click.option("--note", default="", metavar="TEXT", help="With --write: the commands that made the runs.")
 @click.option("--rewrite", "again", default="", metavar="DIR", help="Write a table again from its own entries.")
 @click.option("--check", "checked", default="", metavar="DIR", help="Fail when a written table is stale.")
-def command(  # noqa: PLR0913 -- one parameter for each option
+def command(
     benchmark: str, roots: tuple[str, ...], sort: str, form: str, target: str, note: str, again: str, checked: str
 ) -> None:
     """Make tables from the runs below --runs: one for each benchmark and set of comparable signatures."""

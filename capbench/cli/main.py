@@ -70,9 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # noqa: BLE001 -- the last place before the user
         if verbose:
             traceback.print_exc()
-        say(
-            f"capbench: {type(error).__name__}: {error}\n  -> this is a fault of capbench or of a plugin; -v shows where"
-        )
+        say(f"capbench: {type(error).__name__}: {error}")
+        say("  -> this is a fault of capbench or of a plugin; -v shows where")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -30,8 +30,8 @@ from capbench.cli.shared import (
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...], field: str, samples: int,
-    ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
+    predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
+    field: str, samples: int, ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
 
