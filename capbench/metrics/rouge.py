@@ -118,8 +118,8 @@ def common_length(texts: Texts, text: int) -> int:
 class WordMasks:
     """Where in its item's candidate each word stands.
 
-    group: of each word of the texts, the number of its (word, item); places: the candidates' words, as
-    places in the row of words sorted by group, with their groups in ``owners``.
+    group: for each word of the texts the number of its (word, item); of n_groups. For each word of the
+    candidates: owners, its group, and index, its place in its candidate.
     """
 
     group: Ints

@@ -3,7 +3,6 @@
 import gzip
 import json
 import random
-from pathlib import Path
 
 import pytest
 
@@ -60,14 +59,6 @@ ALPHABETS = [
 
 
 @pytest.fixture(scope="session")
-def shared():
-    folder = Path(__file__).resolve().parents[2].parent / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip(f"shared/ is not beside the checkout: {folder} has no data")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def java():
     problem = PtbJava().check()
     if problem is not None:
@@ -77,7 +68,7 @@ def java():
 
 
 def rows(shared, name):
-    with gzip.open(shared / "data" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(shared / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
@@ -120,7 +111,7 @@ def test_other_corpora(java, shared, name):
 
 
 def test_conformance_examples(java, shared):
-    folder = shared / "data" / "conformance"
+    folder = shared / "conformance"
     texts = [text for path in sorted(folder.rglob("*.json")) for text in strings(json.loads(path.read_text("utf-8")))]
     texts += [line for path in sorted(folder.rglob("*.[ct][sx][vt]")) for line in path.read_text("utf-8").splitlines()]
     assert len(texts) > 2000

@@ -16,15 +16,6 @@ from capbench.errors import BadData, MissingPart, UsageError
 from capbench.images import load
 from capbench.records import read
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-
-
-@pytest.fixture
-def shared():
-    if not (SHARED / "data").is_dir():
-        pytest.skip("the shared test data is not beside the repository")
-    return SHARED / "data"
-
 
 @pytest.fixture
 def photos(tmp_path):

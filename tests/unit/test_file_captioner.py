@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,6 @@ from capbench.captioners.file import File
 from capbench.errors import BadData, MissingPart, UsageError
 from capbench.needs import Ids
 from capbench.types import Failure
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-
-
-@pytest.fixture
-def shared():
-    if not (SHARED / "data").is_dir():
-        pytest.skip("the shared test data is not beside the repository")
-    return SHARED / "data"
 
 
 @pytest.fixture

@@ -120,21 +120,13 @@ FACTS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def shared():
-    folder = Path(__file__).resolve().parents[2].parent / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip(f"shared/ is not beside the checkout: {folder} has no data")
-    return folder
-
-
 @pytest.mark.parametrize(("text", "expected"), GOLDENS + FACTS)
 def test_goldens(text, expected):
     assert " ".join(tokenize(text)) == expected
 
 
 def test_conformance_edges(shared):
-    edges = json.loads((shared / "data/conformance/ptb_edges.json").read_text(encoding="utf-8"))
+    edges = json.loads((shared / "conformance/ptb_edges.json").read_text(encoding="utf-8"))
     assert len(edges["items"]) == 20
     for name, item in edges["items"].items():
         assert " ".join(tokenize(item["candidate"])) == item["tok_candidate"], name
@@ -187,7 +179,7 @@ def test_a_megabyte_costs_linear_time(unit):
 
 
 def test_ordinary_captions_are_cheap(shared):
-    with gzip.open(shared / "data/coco/system_outputs_karpathy_test.jsonl.gz", "rt", encoding="utf-8") as rows:
+    with gzip.open(shared / "coco/system_outputs_karpathy_test.jsonl.gz", "rt", encoding="utf-8") as rows:
         texts = [text for row in rows for text in json.loads(row)["outputs"].values()]
     began = time.process_time()
     for text in texts:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
 from capbench.errors import BadData, MissingPart, UsageError
 from capbench.records import id_text, read, read_ids
 from capbench.types import Failure
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-
-
-@pytest.fixture
-def shared():
-    if not (SHARED / "data").is_dir():
-        pytest.skip("the shared test data is not beside the repository")
-    return SHARED / "data"
 
 
 @pytest.fixture
