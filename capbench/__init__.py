@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-try:
-    __version__ = version("capbench")
-except PackageNotFoundError:  # a checkout that is on the path and not installed
-    __version__ = "0+unknown"
 
 if TYPE_CHECKING:
     from capbench.api import boards, load_run, run, score
@@ -27,4 +21,11 @@ def __getattr__(name: str) -> Any:
         from capbench.store import Run
 
         return Run
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("capbench")
+        except PackageNotFoundError:  # a checkout that is on the path and not installed
+            return "0+unknown"
     raise AttributeError(f"module 'capbench' has no attribute {name!r}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
-from cattrs.v import transform_error
+from cattrs.v import format_exception, transform_error
 
 from capbench.errors import BadData, Fault
 
@@ -43,6 +43,15 @@ def converter() -> cattrs.Converter:
 CONVERTER = converter()
 
 
+def in_words(error: BaseException, kind: type | None) -> str:
+    """What is wrong with one value; the hooks above say it themselves, with the value."""
+    if isinstance(error, TypeError) and str(error).startswith("expected "):
+        return str(error)
+    if isinstance(error, AttributeError) or "argument of type" in str(error):
+        return "expected an object"
+    return format_exception(error, kind)
+
+
 def structure(value: Any, kind: type[T], source: str) -> T:
     """Plain data as a dataclass.
 
@@ -62,7 +71,7 @@ def structure(value: Any, kind: type[T], source: str) -> T:
         ValueError,
         AttributeError,  # cattrs of a list or text where an object should be
     ) as error:
-        faults = [Fault(source, line) for line in transform_error(error)]
+        faults = [Fault(source, line) for line in transform_error(error, format_exception=in_words)]
         raise BadData(f"{source} is not as it should be:", faults) from error
 
 

@@ -100,7 +100,7 @@ class Tokens:
 
     def gather(self, values: Sequence[Any]) -> Words:
         """All texts as integer words; a failed text has none."""
-        return Words.of(() if isinstance(value, Failure) else value for value in values)
+        return Words.of([() if isinstance(value, Failure) else value for value in values])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -29,13 +31,11 @@ class Words:
     @classmethod
     def of(cls, texts: Iterable[Sequence[str]]) -> Words:
         """Pack tuples of tokens; the vocabulary is in order of first use."""
-        index: dict[str, int] = {}
-        ids: list[int] = []
-        ends = [0]
-        for text in texts:
-            ids.extend([index.setdefault(word, len(index)) for word in text])
-            ends.append(len(ids))
-        return cls(np.array(ids, np.int64), np.array(ends, np.int64), tuple(index))
+        index: defaultdict[str, int] = defaultdict(count().__next__)
+        rows = texts if isinstance(texts, Sequence) else list(texts)
+        ids = np.fromiter(map(index.__getitem__, chain.from_iterable(rows)), np.int64)
+        ends = np.cumsum(np.fromiter(chain((0,), map(len, rows)), np.int64))
+        return cls(ids, ends, tuple(index))
 
     def __len__(self) -> int:
         """The number of texts."""

@@ -47,7 +47,8 @@ def command(
     if target:
         entries, _ = leaderboard.read_entries(places)
         kept = [e.folder for e in entries if benchmark in ("", e.record.identity.benchmark)]
-        words = shlex.join(["capbench", "leaderboard", *([benchmark] if benchmark else []), "--write", target])
+        shown = "/".join(Path(target).parts[-2:])  # no more of the path than says which table it is
+        words = shlex.join(["capbench", "leaderboard", *([benchmark] if benchmark else []), "--write", shown])
         leaderboard.write_board(boards, kept, Path(target), "\n".join(filter(None, [note, words])))
         click.echo(f"wrote {target}", err=True)
         return

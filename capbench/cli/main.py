@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from capbench import __version__
 from capbench.errors import CapbenchError
 
 COMMANDS = ("run", "score", "list", "leaderboard", "cache", "doctor")
@@ -34,7 +33,7 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "--version", prog_name="capbench")
+@click.version_option(package_name="capbench", prog_name="capbench")
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 def cli(verbose: bool) -> None:
     """Which captioner describes images best, by which measure, and how sure are we?

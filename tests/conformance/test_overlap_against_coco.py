@@ -10,7 +10,6 @@ import gzip
 import io
 import json
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,15 +25,6 @@ coco_cider = pytest.importorskip("pycocoevalcap.cider.cider")
 
 ORDERS = (1, 2, 3, 4)
 CLOSE = {"rtol": 0, "atol": 1e-9}
-
-
-@pytest.fixture(scope="module")
-def shared():
-    """The folder of shared data beside the checkout."""
-    folder = Path(__file__).resolve().parents[2].parent / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip("the shared data is not there: a folder `shared` beside the checkout")
-    return folder / "data"
 
 
 def theirs(items):

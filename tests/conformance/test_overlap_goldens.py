@@ -44,15 +44,6 @@ RECORDED = 0.5e-6 + 1e-12  # six digits after the point
 
 
 @pytest.fixture(scope="module")
-def shared():
-    """The folder of shared data beside the checkout."""
-    folder = Path(__file__).resolve().parents[2].parent / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip("the shared data is not there: a folder `shared` beside the checkout")
-    return folder / "data"
-
-
-@pytest.fixture(scope="module")
 def karpathy(shared):
     """The rows of references, their words, and the rows of outputs."""
     references = read(shared / "coco/karpathy_test_refs.jsonl.gz")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from capbench.bags import bag_digest
+from capbench.facts import Facts
 from capbench.metrics.clipscore import ClipScore
 from capbench.metrics.retrieval import SelfRetrieval
 from capbench.needs import Captions, Images, Vectors
 from capbench.ragged import ragged
-from capbench.facts import Facts
 from capbench.resolve import Bound
 from capbench.scoring import Part, signature_of
 from capbench.signature import Signature, digest, escape, fingerprint, of_metric
