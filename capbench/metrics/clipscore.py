@@ -83,7 +83,8 @@ class RefClipScore:
         clip = self.weight * np.clip(paired_cosines(image, text), 0, None)
         cosines = paired_cosines(text[references.owners], references.values)
         best = np.full(len(references), -np.inf)
-        np.maximum.at(best, references.owners, cosines)
+        with np.errstate(invalid="ignore"):  # a text without a vector is NaN here and unscored in the end
+            np.maximum.at(best, references.owners, cosines)
         floored = np.where(references.counts > 0, np.clip(best, 0, None), np.nan)
         total = clip + floored
         return {"refclipscore": 2 * clip * floored / np.where(total == 0, 1, total)}

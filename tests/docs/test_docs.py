@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from capbench import codec, store
+from capbench import codec, store, tables
 from capbench.types import Caption, Summary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +83,7 @@ def test_links_lead_somewhere(page):
 def test_the_run_folder_page_names_every_field():
     page = (ROOT / "docs" / "run-folder.md").read_text(encoding="utf-8")
     parts = [store.Record, store.Identity, store.Stated, Caption, Summary]
-    fields = {name for part in parts for name in part.__dataclass_fields__} | set(store.COLUMNS)
+    fields = {name for part in parts for name in part.__dataclass_fields__} | set(tables.COLUMNS)
     missing = {name for name in fields if f"`{name}`" not in page}
     assert not missing
     assert codec.plain(store.SCHEMA) == 1
