@@ -177,7 +177,9 @@ def test_only_targets_are_judged():
     assert "r10" not in found.columns
 
 
-@pytest.mark.parametrize(("size", "names"), [(1, set()), (2, {"r1"}), (5, {"r1"}), (6, {"r1", "r5"}), (10, {"r1", "r5"})])
+@pytest.mark.parametrize(
+    ("size", "names"), [(1, set()), (2, {"r1"}), (5, {"r1"}), (6, {"r1", "r5"}), (10, {"r1", "r5"})]
+)
 def test_a_depth_that_no_gallery_exceeds_is_left_out(size, names):
     found = rows(unit((20, 4)), unit((20, 4)), gallery(range(size), n=20)).columns
     assert {name for name in found if name[1:].isdigit()} == names
