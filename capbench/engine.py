@@ -98,9 +98,7 @@ def plan(job: Job) -> Plan:
     needs = closure([*own_needs, *stated])
     bound, problems = bind(needs, job.aliases)
     problems += missing_facts(needs, judged)
-    problem = job.captioner.check()
-    if problem is not None:
-        problems.insert(0, Problem(f"captioner {job.label}: {problem.what}", problem.cure))
+    problems = [*own_problems(job), *problems]
     if problems:
         lines = [f"{p.what}\n     -> {p.cure}" for p in problems]
         raise MissingPart("cannot start:\n" + "\n".join(f"  {line}" for line in lines))
@@ -122,6 +120,14 @@ def plan(job: Job) -> Plan:
     signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
     mark = "leave-one-out" if leaves_out and job.benchmark.refs == "all" else ""
     return Plan(job, given, judged, bound, signatures, identity, samples, mark)
+
+
+def own_problems(job: Job) -> list[Problem]:
+    """What the captioner lacks, and each metric that has a ``check``."""
+    named: list[tuple[str, Any]] = [(f"captioner {job.label}", job.captioner)]
+    named += [(f"metric {part.spec}", part.metric) for part in job.parts if hasattr(part.metric, "check")]
+    found = [(name, part.check()) for name, part in named]
+    return [Problem(f"{name}: {problem.what}", problem.cure) for name, problem in found if problem is not None]
 
 
 def wanted_samples(job: Job) -> int:
