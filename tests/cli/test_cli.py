@@ -193,12 +193,17 @@ def test_interrupt_exits_130(tmp_path):
     begun = tmp_path / "begun"
     captioner = f"command(program={f'{sys.executable} {slow} {begun}'!r})"
     words = [sys.executable, "-m", "capbench", "run", captioner, "-b", "scenes(n=7)", "-m", "rouge_l"]
-    process = subprocess.Popen([*words, "--runs", str(tmp_path)], stderr=subprocess.PIPE, text=True)
-    while not begun.exists():
-        time.sleep(0.05)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 -- a job in the background ignores it
+    words += ["--runs", str(tmp_path)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeded) as process:  # noqa: PLW1509
+        try:
+            while not begun.exists():
+                time.sleep(0.05)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "goes on from there" in said
     assert "Traceback" not in said
