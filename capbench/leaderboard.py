@@ -79,7 +79,7 @@ def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[B
             f"no finished run{what} below {', '.join(map(str, roots))}",
             cure="capbench run CAPTIONER -b BENCHMARK",
         )
-    if sort and not any(headline(entry, sort) for entry in chosen):
+    if sort and not any(named(entry, sort) for entry in chosen):
         names = dict.fromkeys(s.column for entry in chosen for s in entry.summaries)
         raise UsageError(f"no column is called {sort!r}", f"there are: {', '.join(names)}")
     groups: dict[tuple[Any, ...], list[Entry]] = {}
@@ -111,11 +111,15 @@ def group_of(entry: Entry, sort: str) -> tuple[Any, ...]:
 
 def headline(entry: Entry, sort: str = "") -> Summary | None:
     """The number that a run is sorted by: the column asked for, else the stated headline, else the first."""
-    asked = next((s for s in entry.summaries if sort in (s.column, s.label)), None) if sort else None
-    if asked is not None:
-        return asked
+    if sort and named(entry, sort):
+        return named(entry, sort)
     stated = [m.short for m in entry.record.metrics if m.headline]
     return next((s for s in entry.summaries if s.short in stated), entry.summaries[0] if entry.summaries else None)
+
+
+def named(entry: Entry, name: str) -> Summary | None:
+    """The first number whose column or label this is."""
+    return next((s for s in entry.summaries if name in (s.column, s.label)), None)
 
 
 def board(entries: Sequence[Entry], sort: str) -> Board:
@@ -292,8 +296,9 @@ def csv_text(boards: Sequence[Board]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    """A text that no spreadsheet takes for a formula, in one field: a lone CR would not be quoted."""
+    plain = text.replace("\r", "\n")
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\n")) else plain
 
 
 def json_text(boards: Sequence[Board]) -> str:

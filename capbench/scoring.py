@@ -158,7 +158,8 @@ def summarise(
     part: Part, scored: Scored, signature: Signature, facts: Facts, about: Mapping[str, int], mark: str
 ) -> list[Summary]:
     """One Summary for each declared column. about: how many captions are ``empty`` and ``cut``."""
-    reduce = getattr(part.metric, "reduce", None)
+    anything = any(not np.isnan(column).all() for column in scored.rows.columns.values())
+    reduce = getattr(part.metric, "reduce", None) if anything else None
     found = stats.intervals(scored.rows, reduce)
     items = np.arange(len(facts.ids)) if scored.rows.items is None else scored.rows.items
     outside = len(facts.ids) - len(np.unique(items))

@@ -72,10 +72,13 @@ def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterabl
 
 
 def fields(part: Any) -> list[tuple[str, Any]]:
-    """The (name, value) pairs of a dataclass, in order; nothing for other objects."""
+    """The (name, value) pairs of a dataclass, in order; nothing for other objects.
+
+    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number.
+    """
     if not dataclasses.is_dataclass(part):
         return []
-    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part)]
+    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("signed", True)]
 
 
 def render(value: Any) -> str:

@@ -81,7 +81,7 @@ def scores(rows: Rows, weights: Array, reduce: Reduce | None) -> dict[str, Array
         result = {name: sums[name] / counts[name] for name in sums}
         if reduce is not None:
             own = dict(reduce(sums))
-            result |= {name: np.where(counts[name] > 0, own[name], np.nan) for name in own}
+            result |= {n: np.where((counts[n] > 0) & np.isfinite(own[n]), own[n], np.nan) for n in own}
     return result
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from pathlib import Path
 
 import pytest
+
+from capbench.metrics.spice import WANTED, Spice
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +39,38 @@ def shared() -> Path:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+# It answers backwards, with the number of words that caption and references share; no reference of an
+# item says a colour, so that kind is NaN, as the jar writes it.
+STAND_IN = """#!{python}
+import json, pathlib, sys
+words = sys.argv[1:]
+pathlib.Path({log!r}).write_text(json.dumps(words))
+at = words.index("edu.anu.spice.SpiceScorer")
+source, out = words[at + 1], words[words.index("-out") + 1]
+answers = []
+for item in reversed(json.load(open(source))):
+    shared = set(item["test"].split()) & set(" ".join(item["refs"]).split())
+    answers.append({{"image_id": item["image_id"], "scores": {{"All": {{"f": min(1, len(shared) / 10)}}, "Color": {{"f": "NaN"}}}}}})
+{change}
+pathlib.Path(out).write_text(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def spice_program(tmp_path, monkeypatch):
+    """spice_program(change) -> (metric, log): java is the stand-in, the CoreNLP jars are empty files."""
+    for name in WANTED:
+        (tmp_path / name).touch()
+    log = tmp_path / "words.json"
+
+    def make(change=""):
+        java = tmp_path / "bin" / "java"
+        java.parent.mkdir(exist_ok=True)
+        java.write_text(STAND_IN.format(python=sys.executable, log=str(log), change=change))
+        java.chmod(java.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", str(java.parent))
+        return Spice(jars=str(tmp_path), memory="3G", seconds=20), log
+
+    return make

@@ -1,0 +1,328 @@
+"""Every installed part keeps the promises of its kind, and a part that breaks one is refused for that."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from capbench import plugins
+from capbench.errors import CapbenchError, CheckFailed
+from capbench.needs import Captions
+from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
+from capbench.types import Column
+
+SHORT_PROMISE = {
+    "name is text",
+    "it is a frozen dataclass with hashable fields",
+    "the arguments of rows are the names of its needs",
+    "the same input gives the same bits",
+    "an item without a caption is unscored",
+    "a failed caption moves no other row",
+}
+
+
+def own(group):
+    return [
+        name
+        for name, entries in plugins.installed(group).items()
+        if any(plugins.distribution(e) == plugins.OWN for e in entries)
+    ]
+
+
+def build(group, spec):
+    return plugins.load(group, spec).value
+
+
+@pytest.mark.parametrize("name", own("metrics"))
+def test_metric(name, spice_program):
+    part = spice_program()[0] if name == "spice" else build("metrics", name)
+    passed = set(check_metric(part))
+    assert passed >= SHORT_PROMISE
+    if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
+        assert {"permuting items permutes rows", "leaving an item out changes no other row"} <= passed or part.corpus
+
+
+VARIANTS = [
+    "bleu(tokenizer='whitespace')",
+    "clipscore(prefix='', weight=1)",
+    "refclipscore(prefix='')",
+    "self_retrieval(ties='pessimistic')",
+    "self_retrieval(ties='optimistic')",
+]
+
+
+@pytest.mark.parametrize("spec", VARIANTS)
+def test_metric_with_other_parameters(spec):
+    assert set(check_metric(build("metrics", spec))) >= SHORT_PROMISE
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.java if "java" in n else ()) for n in own("backends")]
+)
+def test_backend(name):
+    backend = build("backends", name)
+    if "java" in name and backend.check() is not None:
+        pytest.skip(backend.check().what)
+    passed = check_backend(backend)
+    assert any(line.endswith("does not depend on the batch") for line in passed)
+
+
+PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    print(json.dumps({"id": request["id"], "caption": "of " + request["id"]}), flush=True)
+"""
+
+
+def captioner_spec(name, tmp_path):
+    if name == "file":
+        path = tmp_path / "captions.jsonl"
+        path.write_text('{"id": "a", "caption": "x"}\n')
+        return f"file(path={str(path)!r})"
+    if name == "command":
+        path = tmp_path / "program.py"
+        path.write_text(PROGRAM)
+        return f"command(program={f'{sys.executable} {path}'!r}, batch=3)"
+    return name
+
+
+@pytest.mark.parametrize("name", own("captioners"))
+def test_captioner(name, tmp_path):
+    passed = check_captioner(build("captioners", captioner_spec(name, tmp_path)))
+    assert {"name is text", "fingerprint is text and stays the same", "nothing is missing"} <= set(passed)
+    assert {"one answer a request", "the arguments of captions are the names of its needs"} & set(passed)
+
+
+def dataset_spec(name, tmp_path):
+    if name == "coco":
+        path = tmp_path / "coco.json"
+        images = [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}]
+        captions = [{"id": k, "image_id": 1 + k % 2, "caption": f"c{k}"} for k in range(4)]
+        path.write_text(json.dumps({"images": images, "annotations": captions}))
+        return f"coco(annotations={str(path)!r})"
+    if name == "folder":
+        path = tmp_path / "captions.jsonl"
+        path.write_text('{"id": "a", "caption": "x"}\n{"id": "b", "caption": "y"}\n')
+        return f"folder(captions={str(path)!r})"
+    return "scenes(n=14)" if name == "scenes" else name
+
+
+@pytest.mark.parametrize("name", own("datasets"))
+def test_dataset(name, tmp_path):
+    passed = check_dataset(build("datasets", dataset_spec(name, tmp_path)))
+    assert {"there is a sample", "ids differ", "it loads the same again"} <= set(passed)
+    if name == "scenes":
+        assert "the members of its bags are its ids" in passed
+
+
+def lengths(texts):
+    return np.array([len(text) / 1000 for text in texts])
+
+
+@dataclass(frozen=True)
+class Good:
+    """Keeps every promise."""
+
+    name: ClassVar[str] = "good"
+    version: ClassVar[int] = 1
+    columns: ClassVar[dict] = {"m": Column("M", low=0.0, high=1.0)}
+
+    scale: float = 1.0
+
+    @property
+    def needs(self):
+        return {"texts": Captions()}
+
+    def rows(self, texts):
+        return {"m": np.clip(self.scale * lengths(texts), 0, 1)}
+
+
+def test_a_metric_that_keeps_every_promise_passes():
+    assert set(check_metric(Good())) == {
+        *SHORT_PROMISE,
+        "version is an integer",
+        "columns maps names to Columns",
+        "m is at least 0.0",
+        "m is at most 1.0",
+        "permuting items permutes rows",
+        "leaving an item out changes no other row",
+        "the field scale is in the signature",
+    }
+
+
+class ByPosition(Good):
+    def rows(self, texts):
+        return {"m": np.arange(len(texts)) / 1000}
+
+
+class TooHigh(Good):
+    def rows(self, texts):
+        return {"m": 2 + lengths(texts)}
+
+
+class TooLow(Good):
+    def rows(self, texts):
+        return {"m": -lengths(texts)}
+
+
+class Random(Good):
+    def rows(self, texts):
+        return {"m": np.random.default_rng().random(len(texts))}
+
+
+class OfTheOthers(Good):
+    def rows(self, texts):
+        return {"m": lengths(texts) / sum(map(len, texts))}
+
+
+class DeclaredCorpus(OfTheOthers):
+    corpus: ClassVar[bool] = True
+
+
+class Raises(Good):
+    def rows(self, texts):
+        raise ZeroDivisionError("oh")
+
+
+class Short(Good):
+    def rows(self, texts):
+        return {"m": lengths(texts)[1:]}
+
+
+class OtherArguments(Good):
+    def rows(self, captions):
+        return {"m": lengths(captions)}
+
+
+class OtherColumn(Good):
+    def rows(self, texts):
+        return {"n": lengths(texts)}
+
+
+@dataclass(frozen=True)
+class Forgets(Good):
+    prefix: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "prefix", "")
+
+
+@dataclass
+class Mutable:
+    name: ClassVar[str] = "mutable"
+    version: ClassVar[int] = 1
+    columns: ClassVar[dict] = Good.columns
+    needs: ClassVar[dict] = {"texts": Captions()}
+
+    def rows(self, texts):
+        return {"m": lengths(texts)}
+
+
+@dataclass(frozen=True)
+class Unhashable(Good):
+    words: list = field(default_factory=list)
+
+
+class NoVersion(Good):
+    version: ClassVar[str] = "1.0"
+
+
+class NoColumns(Good):
+    columns: ClassVar[tuple] = ("m",)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        (ByPosition(), "not so: permuting items permutes rows"),
+        (TooHigh(), "not so: m is at most 1.0. highest: 2."),
+        (TooLow(), "not so: m is at least 0.0. lowest: -0."),
+        (Random(), "not so: the same input gives the same bits"),
+        (OfTheOthers(), "not so: leaving an item out changes no other row. if it must, declare corpus"),
+        (DeclaredCorpus(), "not so: a failed caption moves no other row"),
+        (Forgets(), "not so: the field prefix is in the signature"),
+        (Mutable(), "not so: it is a frozen dataclass with hashable fields. use @dataclass(frozen=True)"),
+        (Unhashable(), "not so: it is a frozen dataclass with hashable fields"),
+        (OtherArguments(), "rows takes ['captions'], needs has ['texts']"),
+        (Raises(), "good failed: ZeroDivisionError: oh"),
+        (Short(), "good failed: good gave columns of shapes {'m': (27,)} for 28 rows"),
+        (OtherColumn(), "good gave n and declares m"),
+        (NoVersion(), "not so: version is an integer"),
+        (NoColumns(), "not so: columns maps names to Columns"),
+        (object(), "not so: name is text"),
+    ],
+)
+def test_a_broken_promise_is_named(metric, words):
+    with pytest.raises(CheckFailed) as caught:
+        check_metric(metric)
+    assert words in str(caught.value)
+
+
+def test_only_the_broken_promise_is_named():
+    with pytest.raises(CheckFailed) as caught:
+        check_metric(Forgets())
+    assert str(caught.value).count("not so:") == 1
+
+
+@dataclass(frozen=True)
+class Derived(Good):
+    half: float = field(init=False, default=0.5)
+
+
+def test_a_field_that_nobody_can_give_is_no_reason_to_fall_over():
+    assert "the field scale is in the signature" in check_metric(Derived())
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Splits at blanks, or is wrong in a way of choice."""
+
+    how: str = ""
+    name: ClassVar[str] = "tok"
+    kind: ClassVar[str] = "tokenizer"
+
+    def fingerprint(self):
+        return "" if self.how == "nameless" else "tok/1"
+
+    def check(self):
+        return None
+
+    def open(self, device):
+        import contextlib
+
+        return contextlib.nullcontext(self)
+
+    def tokenize(self, texts):
+        if self.how == "batch":
+            return [(str(len(texts)), *text.split()) for text in texts]
+        found = [tuple(text.split()) for text in texts]
+        return found[:-1] if self.how == "short" else found
+
+
+def test_backends_that_break_a_promise_are_refused():
+    assert "tokenize does not depend on the batch" in check_backend(Tokenizer())
+    for how, words in (
+        ("batch", "not so: tokenize does not depend on the batch"),
+        ("short", "not so: tokenize gives one answer an item"),
+        ("nameless", "not so: fingerprint is text and stays the same"),
+    ):
+        with pytest.raises(CheckFailed) as caught:
+            check_backend(Tokenizer(how))
+        assert words in str(caught.value)
+
+
+def test_a_program_that_answers_otherwise_each_time_is_refused(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM.replace('"of " + request["id"]', "str(__import__('time').monotonic_ns())"))
+    captioner = build("captioners", f"command(program={f'{sys.executable} {path}'!r})")
+    with pytest.raises(CheckFailed, match="not so: the same requests get the same answers"):
+        check_captioner(captioner)
+
+
+def test_a_captioner_whose_program_is_missing_is_refused():
+    with pytest.raises(CapbenchError, match="not so: nothing is missing"):
+        check_captioner(build("captioners", "command(program='no-such-program-anywhere')"))
