@@ -15,7 +15,7 @@ import numpy as np
 
 from capbench.errors import CapbenchError
 from capbench.protocols import Elements, Need
-from capbench.ragged import Words
+from capbench.ragged import Chosen, Words
 from capbench.types import Failure, ImageRef
 
 
@@ -86,8 +86,8 @@ class Tokens:
         return [item]
 
     def compute(self, session: Any, items: Sequence[Any]) -> Sequence[Any]:
-        """One tuple of words a text."""
-        tokens: Sequence[Any] = session.tokenize(items)
+        """One tuple of words a text; as ``Words`` where the session has a method ``words`` for it."""
+        tokens: Sequence[Any] = session.words(items) if hasattr(session, "words") else session.tokenize(items)
         return tokens
 
     def pack(self, value: Any) -> bytes:
@@ -100,6 +100,10 @@ class Tokens:
 
     def gather(self, values: Sequence[Any]) -> Words:
         """All texts as integer words; a failed text has none."""
+        if isinstance(values, Words):
+            return values
+        if isinstance(values, Chosen):
+            return values.words.take(values.index)
         return Words.of([() if isinstance(value, Failure) else value for value in values])
 
 

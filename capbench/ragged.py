@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from capbench.types import Ints
+    from capbench.types import Failure, Ints
 
 T = TypeVar("T")
 
@@ -50,6 +50,38 @@ class Words:
         """Each text as strings."""
         return (self[i] for i in range(len(self)))
 
+    def take(self, index: Ints) -> Words:
+        """The texts of these numbers, in their order; of a negative number, a text without words."""
+        lengths = np.append(np.diff(self.offsets), 0)[index] * (index >= 0)
+        starts = self.offsets[np.maximum(index, 0)]
+        ends = np.append(0, np.cumsum(lengths, dtype=np.int64))
+        return Words(self.ids[spans(starts, lengths)], ends, self.vocabulary)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Values as a sequence without making them: value i is text index[i], or the failure of i.
+
+    index: -1 where ``failures`` has the value.
+    """
+
+    words: Words
+    index: Ints
+    failures: Mapping[int, Failure]
+
+    def __len__(self) -> int:
+        """The number of values."""
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> tuple[str, ...] | Failure:
+        """Value i: its words as strings, or its failure."""
+        i = range(len(self))[i]
+        return self.failures[i] if i in self.failures else self.words[int(self.index[i])]
+
+    def __iter__(self) -> Iterator[tuple[str, ...] | Failure]:
+        """Each value."""
+        return (self[i] for i in range(len(self)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ragged(Generic[T]):
@@ -71,6 +103,13 @@ class Ragged(Generic[T]):
     def owners(self) -> Ints:
         """The item of each value."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.counts)
+
+
+def spans(starts: Ints, lengths: Ints) -> Ints:
+    """The whole numbers from each start, as many as its length, one span after the other."""
+    ends = np.cumsum(lengths)
+    places: Ints = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+    return places
 
 
 def ragged(lists: Iterable[Sequence[str]]) -> Ragged[list[str]]:

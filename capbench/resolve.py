@@ -19,10 +19,10 @@ from capbench.bags import galleries
 from capbench.cache import Cache, value_key
 from capbench.errors import CapbenchError, UsageError
 from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Vector
+from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
 from capbench.progress import progress
 from capbench.protocols import DerivedNeed, Need, Problem
-from capbench.ragged import Ragged
+from capbench.ragged import Chosen, Ragged, Words
 from capbench.signature import fields
 from capbench.types import Failure, Galleries, ImageRef
 
@@ -52,7 +52,8 @@ class Flat:
 
     def item_failures(self) -> dict[int, str]:
         """Item -> reason, for items of which any value is a Failure."""
-        bad = [(i, v.reason) for i, v in enumerate(self.values) if isinstance(v, Failure)]
+        pairs = self.values.failures.items() if isinstance(self.values, Chosen) else enumerate(self.values)
+        bad = [(i, value.reason) for i, value in pairs if isinstance(value, Failure)]
         if self.offsets is None:
             return dict(bad)
         owners = np.searchsorted(self.offsets, [i for i, _ in bad], side="right") - 1
@@ -163,7 +164,8 @@ class Features:
         """How many captions the need's encoder truncated."""
         if not (isinstance(root(need), Captions) and is_derived(need)):
             return 0
-        return sum(isinstance(value, Vector) and value.cut for value in self.flat(need).values)
+        values = self.flat(need).values
+        return 0 if isinstance(values, Chosen) else sum(isinstance(v, Vector) and v.cut for v in values)
 
     def flat(self, need: Need) -> Flat:
         """The flat values of a fact or of a resolved need."""
@@ -260,8 +262,10 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}
     params = parameters(need)
     stage = Stage(need, fingerprint, params, session, cache)
-    known = stage.values(wanted)
-    values = [item if isinstance(item, Failure) else known[name] for name, item in zip(names, items, strict=True)]
+    values: Any = stage.chosen(wanted, names, items)
+    if values is None:
+        known = stage.values(wanted)
+        values = [item if isinstance(item, Failure) else known[name] for name, item in zip(names, items, strict=True)]
     keys = [f"d:{need.kind}:{fingerprint}:{params}:{name}" for name in names]
     offsets = source.offsets
     if several:
@@ -277,6 +281,22 @@ class Stage:
         self.need, self.fingerprint, self.params = need, fingerprint, params
         self.session, self.cache = session, cache
         self.made = 0
+
+    def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
+        """The values of all items as integer words, where the session gives such; else None."""
+        if not wanted or not isinstance(self.need, Tokens) or not hasattr(self.session.get(), "words"):
+            return None
+        try:
+            words = self.need.compute(self.session.get(), list(wanted.values()))
+        except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
+            return None
+        if not isinstance(words, Words) or len(words) != len(wanted):
+            return None
+        failures = {i: item for i, item in enumerate(items) if isinstance(item, Failure)}
+        place = {name: i for i, name in enumerate(wanted)}
+        index = [-1 if i in failures else place[name] for i, name in enumerate(names)]
+        self.made += len(wanted)
+        return Chosen(words, np.array(index, np.int64), failures)
 
     def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""

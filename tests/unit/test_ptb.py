@@ -1,6 +1,7 @@
 import dataclasses
 import gzip
 import json
+import random
 import re
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capbench.backends import tokenizers
+from capbench.backends import ptb_fast, tokenizers
 from capbench.backends.ptb import Ptb, lexer, tokenize
+from capbench.backends.ptb_automaton import Kinds
 from capbench.backends.ptb_rules import PUNCTUATION, RULES, one_line
 from capbench.backends.tokenizers import PtbJava, Whitespace
 from capbench.errors import CapbenchError, MissingPart
@@ -320,3 +322,68 @@ def test_looking_for_the_jar_imports_nothing():
 def test_the_tables_are_whole():
     assert len(GOLDENS) == 43
     assert not any(re.search(r"\s{2}|^\s|\s$", expected) for _, expected in GOLDENS + FACTS)
+
+
+@given(st.lists(TEXTS, max_size=6))
+@settings(deadline=None, max_examples=500)
+def test_many_at_once_are_one_by_one(texts):
+    with Ptb().open("cpu") as session:
+        assert list(session.words(texts + texts[:2])) == [tokenize(text) for text in texts + texts[:2]]
+
+
+ABOUT_WHAT_FOLLOWS = st.sampled_from([*PIECES.split(), ".", "1", "The", "A", "b,", "..", "U.", "5", "ltd.", "co.", ""])
+
+
+@given(st.lists(st.lists(ABOUT_WHAT_FOLLOWS, max_size=9).map(" ".join), max_size=4))
+@settings(deadline=None, max_examples=500)
+def test_many_at_once_where_words_depend_on_what_follows(texts):
+    with Ptb().open("cpu") as session:
+        assert list(session.words(texts)) == [tokenize(text) for text in texts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["coco/val2017_refs", "coco/system_outputs_karpathy_test", "flickr8k/captions_train", "detailed/iiw400"]
+)
+def test_many_at_once_on_corpora(shared, name):
+    def strings(value):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from strings(part)
+
+    with gzip.open(shared / f"{name}.jsonl.gz", "rt", encoding="utf-8") as rows:
+        texts = [text for row in rows for text in strings(json.loads(row))]
+    with Ptb().open("cpu") as session:
+        assert list(session.words(texts)) == [tokenize(text) for text in texts]
+
+
+def test_kinds_are_the_sets():
+    sets = list(dict.fromkeys(step[0] for step in lexer().automaton.nfa.steps if step))
+    kinds = Kinds(sets)
+    for code in [*range(0x3000), *range(0x3000, 0x10000, 61)]:
+        char = chr(code)
+        assert kinds.of(char) == sum(1 << i for i, chars in enumerate(sets) if chars.holds(char)), hex(code)
+
+
+@pytest.mark.slow
+def test_a_megabyte_of_any_characters_is_linear():
+    draw = random.Random(5)
+    text = "".join(chr(draw.randrange(32, 0xD000)) for _ in range(2**20))
+
+    def cost(size):
+        lexer.cache_clear()
+        began = time.process_time()
+        tokenize(text[:size])
+        return time.process_time() - began
+
+    assert cost(2**20) < 10 * cost(2**18), "4 times the text should cost about 4 times as much"
+
+
+def test_many_at_once_in_many_blocks(monkeypatch):
+    monkeypatch.setattr(ptb_fast, "BLOCK", 3)
+    monkeypatch.setattr(ptb_fast, "MOST_ENTRIES", 5)
+    texts = [text for text, _ in GOLDENS + FACTS]
+    with Ptb().open("cpu") as session:
+        assert list(session.words(texts)) == [tokenize(text) for text in texts]

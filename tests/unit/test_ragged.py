@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from capbench.ragged import Ragged, Words, ragged
+from capbench.ragged import Chosen, Ragged, Words, ragged, spans
+from capbench.types import Failure
 
 TEXTS = [("a", "b", "a"), (), ("b", "c"), ()]
 
@@ -47,3 +48,24 @@ def test_ragged_of_nothing():
 def test_any_value_can_be_ragged():
     matrix = Ragged(np.arange(6).reshape(3, 2), np.array([0, 1, 3]))
     assert matrix.values[matrix.owners == 1].tolist() == [[2, 3], [4, 5]]
+
+
+def test_texts_can_be_taken_in_any_order():
+    words = Words.of(TEXTS)
+    taken = words.take(np.array([2, -1, 0, 0, 1]))
+    assert list(taken) == [("b", "c"), (), ("a", "b", "a"), ("a", "b", "a"), ()]
+    assert taken.offsets.dtype == taken.ids.dtype == np.int64
+    assert list(words.take(np.array([], np.int64))) == []
+    assert list(Words.of([]).take(np.array([-1]))) == [()]
+
+
+def test_chosen_values_are_texts_or_failures():
+    failure = Failure("no caption")
+    chosen = Chosen(Words.of(TEXTS), np.array([2, -1, 0]), {1: failure})
+    assert list(chosen) == [("b", "c"), failure, ("a", "b", "a")]
+    assert (len(chosen), chosen[-2]) == (3, failure)
+
+
+def test_spans():
+    assert spans(np.array([5, 0, 9]), np.array([2, 0, 3])).tolist() == [5, 6, 9, 10, 11]
+    assert spans(np.array([], np.int64), np.array([], np.int64)).tolist() == []
