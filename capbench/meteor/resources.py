@@ -1,0 +1,254 @@
+"""METEOR's word lists and its paraphrase table, as an index that is built once and mapped into memory.
+
+The files are those that the pycocoevalcap package installs: ``meteor-1.5.jar`` (function words, prefixes,
+WordNet's synonym sets) and ``data/paraphrase-en.gz``. Phrases are kept as 64-bit hashes: with 5 million of them
+the chance of one false match in a million looked-up phrases is about 1 in 3 million.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capbench.errors import BadData, MissingPart
+from capbench.paths import cache_root
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Hashes = NDArray[np.uint64]
+
+JAR = "meteor-1.5.jar"
+TABLE = "paraphrase-en.gz"
+CURE = "pip install 'capbench[coco]'"
+FORMAT = b"1"
+LONGEST = 7
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+CHUNK = 300_000
+SUFFIXES = (
+    ("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
+    ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""), ("er", ""),
+    ("est", ""), ("er", "e"), ("est", "e"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The two files of the reference."""
+
+    jar: Path
+    table: Path
+
+    def digest(self) -> str:
+        """What stands for their content: the jar's bytes, the table's size and checksum."""
+        hasher = hashlib.blake2b(FORMAT, digest_size=12)
+        hasher.update(self.jar.read_bytes())
+        hasher.update(str(self.table.stat().st_size).encode())
+        with self.table.open("rb") as file:
+            file.seek(-8, os.SEEK_END)
+            hasher.update(file.read())
+        return hasher.hexdigest()
+
+
+def find_files() -> Files | None:
+    """The reference's files inside the installed pycocoevalcap, without importing it."""
+    spec = importlib.util.find_spec("pycocoevalcap")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        files = Files(Path(folder) / "meteor" / JAR, Path(folder) / "meteor" / "data" / TABLE)
+        if files.jar.is_file() and files.table.is_file():
+            return files
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Hashes in ascending order, each with a run of integers."""
+
+    keys: Hashes
+    starts: NDArray[np.int64]
+    values: NDArray[np.int32]
+
+    def of(self, word: str) -> frozenset[int] | None:
+        """The integers of a word, or None."""
+        key = np.uint64(word_hash(word))
+        i = int(np.searchsorted(self.keys, key))
+        if i == len(self.keys) or self.keys[i] != key:
+            return None
+        return frozenset(self.values[self.starts[i] : self.starts[i + 1]].tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Everything that the aligner looks up. sources, targets: the paraphrases, in order of the sources' hashes."""
+
+    functions: frozenset[str]
+    prefixes: Mapping[str, int]
+    synonyms: Groups
+    exceptions: Groups
+    sources: Hashes
+    targets: Hashes
+
+    def synsets(self, word: str) -> frozenset[int]:
+        """The synonym sets of a word and of what WordNet's rules make of it."""
+        own = self.synonyms.of(word) or frozenset()
+        irregular = self.exceptions.of(word)
+        return own | (self.regular(word) if irregular is None else irregular)
+
+    def regular(self, word: str) -> frozenset[int]:
+        """The synonym sets of the first base form that exists, by suffix."""
+        if len(word) < 3 or word.endswith("ss"):
+            return frozenset()
+        for suffix, end in SUFFIXES:
+            if word.endswith(suffix):
+                found = self.synonyms.of(word[: -len(suffix)] + end)
+                if found is not None:
+                    return found
+        return frozenset()
+
+
+def word_hash(word: str) -> int:
+    """64 bits that stand for a word in the index."""
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def load() -> Index:
+    """The index, built first if the cache has none for these files.
+
+    Raises:
+        MissingPart: the files are not installed.
+        BadData: the files are not what they should be.
+    """
+    files = find_files()
+    if files is None:
+        raise MissingPart(f"pycocoevalcap with its {JAR} and {TABLE} is not installed", CURE)
+    folder = cache_root() / "meteor" / f"1.5-{files.digest()}"
+    if not folder.is_dir():
+        build(files, folder)
+    return open_index(folder)
+
+
+@lru_cache(maxsize=2)
+def open_index(folder: Path) -> Index:
+    """Map a finished index into memory."""
+
+    def array(name: str) -> Any:
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+    lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
+    groups = [Groups(*(array(f"{name}_{part}") for part in ("keys", "starts", "values"))) for name in GROUPS]
+    functions = frozenset(lists["functions"])
+    return Index(functions, lists["prefixes"], groups[0], groups[1], array("sources"), array("targets"))
+
+
+GROUPS = ("synonyms", "exceptions")
+
+
+def build(files: Files, folder: Path) -> None:
+    """Write the index beside its place and move it there whole; another process may be as quick."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    own = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        try:
+            arrays, lists = read_jar(files.jar)
+            arrays["sources"], arrays["targets"] = read_table(files.table)
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise BadData(f"METEOR's files cannot be read: {error}", cure=f"{CURE} --force-reinstall") from error
+        for name, values in arrays.items():
+            np.save(own / f"{name}.npy", values)
+        (own / "lists.json").write_text(json.dumps(lists), encoding="utf-8")
+        try:
+            own.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def read_jar(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays and lists that come out of the jar."""
+    with zipfile.ZipFile(path) as jar:
+
+        def lines(name: str) -> list[str]:
+            return jar.read(name).decode("utf-8").splitlines()
+
+        synonyms = {word: set(map(int, sets.split())) for word, sets in pairs(lines("synonym/english.synsets"))}
+        bases: dict[str, set[int]] = {}
+        for base, forms in pairs(lines("synonym/english.exceptions")):
+            for form in forms.split():
+                bases.setdefault(form, set()).update(synonyms.get(base, ()))
+        lists = {
+            "functions": lines("function/english.words"),
+            "prefixes": dict(prefix_kinds(lines("nonbreaking/english.prefixes"))),
+        }
+    arrays: dict[str, Any] = {}
+    for name, table in zip(GROUPS, (synonyms, bases), strict=True):
+        rows = sorted((word_hash(word), sorted(sets)) for word, sets in table.items())
+        arrays[f"{name}_keys"] = np.array([key for key, _ in rows], np.uint64)
+        arrays[f"{name}_starts"] = np.cumsum([0, *(len(sets) for _, sets in rows)], dtype=np.int64)
+        arrays[f"{name}_values"] = np.array([value for _, sets in rows for value in sets], np.int32)
+    return arrays, lists
+
+
+def pairs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Every odd line with the one after it."""
+    return zip(lines[::2], lines[1::2], strict=True)
+
+
+def prefix_kinds(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Words whose last dot stays: 1, or 2 if only before a number."""
+    for line in lines:
+        words = line.split()
+        if words and not words[0].startswith("#"):
+            yield words[0], 2 if "#NUMERIC_ONLY#" in words[1:] else 1
+
+
+class WordHashes(dict[str, int]):
+    """Word -> hash, made when it is first asked for."""
+
+    def __missing__(self, word: str) -> int:
+        """Make it and keep it."""
+        value = self[word] = word_hash(word)
+        return value
+
+
+def read_table(path: Path) -> tuple[Hashes, Hashes]:
+    """Hashes of sources and targets, by source; paraphrases of one source stay in the table's order."""
+    known = WordHashes()
+    parts: list[tuple[Hashes, Hashes]] = []
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+        while chunk := list(islice(file, 3 * CHUNK)):
+            parts.append((phrase_hashes(chunk[1::3], known), phrase_hashes(chunk[2::3], known)))
+    sources = np.concatenate([source for source, _ in parts])
+    targets = np.concatenate([target for _, target in parts])
+    order = np.argsort(sources, kind="stable")
+    return sources[order], targets[order]
+
+
+def phrase_hashes(lines: Sequence[str], known: WordHashes) -> Hashes:
+    """One hash a line."""
+    rows = [line.split() for line in lines]
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    words = np.fromiter(map(known.__getitem__, chain.from_iterable(rows)), np.uint64, int(lengths.sum()))
+    if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= LONGEST:
+        raise ValueError(f"phrases of {lengths.min()} to {lengths.max()} words")
+    starts = np.cumsum(lengths) - lengths
+    values = np.zeros(len(rows), np.uint64)
+    for n in range(LONGEST):
+        longer = np.flatnonzero(lengths > n)
+        values[longer] = values[longer] * FACTOR + words[starts[longer] + n]
+    return values

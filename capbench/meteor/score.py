@@ -1,0 +1,118 @@
+"""METEOR's score from its statistics, and the statistics of texts.
+
+    P = sum_m w_m (d content_m + (1 - d) function_m) / (d (length - functions) + (1 - d) functions), R likewise
+    F = 1 / ((1 - a) / P + a / R)
+    score = F (1 - g frag^b),  frag = chunks / mean of the matched words, 0 for one chunk of everything
+
+with a = .85, b = .2, g = .6, d = .75 and weights 1, .6, .8, .6 for exact, stem, synonym and paraphrase.
+
+Source: Denkowski and Lavie 2014; parameters "rank" for English in ``meteor-1.5.jar``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capbench.meteor.align import align
+from capbench.meteor.match import WEIGHTS, Batch, Text
+from capbench.meteor.resources import Index
+from capbench.meteor.text import normalize
+
+if TYPE_CHECKING:
+    from capbench.types import Array
+
+ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
+MODULES = ("exact", "stem", "synonym", "paraphrase")
+SIDES = ("candidate", "reference")
+STATISTICS = (
+    *(f"{what}_{side}" for what in ("length", "functions") for side in SIDES),
+    *(f"{module}_{what}_{side}" for module in MODULES for what in ("content", "function") for side in SIDES),
+    "chunks",
+    *(f"matched_{side}" for side in SIDES),
+)
+Row = tuple[int, ...]
+
+
+def segment_score(row: Sequence[float]) -> float:
+    """The score of one row of statistics, summed in the reference program's order."""
+    weighted, totals = [], []
+    for side in (0, 1):
+        content = row[4 + side : 20 : 4]
+        function = row[6 + side : 20 : 4]
+        sums = 0.0
+        for found, weight in zip(content, WEIGHTS, strict=True):
+            sums += found * weight * DELTA
+        for found, weight in zip(function, WEIGHTS, strict=True):
+            sums += found * weight * (1 - DELTA)
+        weighted.append(sums / (DELTA * (row[side] - row[2 + side]) + (1 - DELTA) * row[2 + side]) if sums else 0.0)
+        totals.append(sum(content) + sum(function))
+    precision, recall = weighted
+    if not precision or not recall:
+        return 0.0
+    mean = 1 / ((1 - ALPHA) / precision + ALPHA / recall)
+    whole = totals[0] == row[0] and totals[1] == row[1] and row[20] == 1
+    frag = 0.0 if whole else row[20] / ((row[21] + row[22]) / 2)
+    score: float = mean * (1 - GAMMA * frag**BETA)
+    return max(score, 0.0)
+
+
+def summed_score(sums: Mapping[str, Array]) -> Array:
+    """The score of summed statistics: arrays of one shape in, an array of that shape out."""
+    sides, totals = [], []
+    for side in SIDES:
+        found = np.zeros(np.shape(sums["chunks"]))
+        total = np.zeros_like(found)
+        for part, share in (("content", DELTA), ("function", 1 - DELTA)):
+            for module, weight in zip(MODULES, WEIGHTS, strict=True):
+                count = sums[f"{module}_{part}_{side}"]
+                found, total = found + count * weight * share, total + count
+        length, functions = sums[f"length_{side}"], sums[f"functions_{side}"]
+        size = DELTA * (length - functions) + (1 - DELTA) * functions
+        sides.append(np.divide(found, size, out=np.where(np.isnan(size), np.nan, 0.0), where=size > 0))
+        totals.append(total == length)
+    precision, recall = sides
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = 1 / ((1 - ALPHA) / precision + ALPHA / recall)
+        frag = sums["chunks"] / ((sums["matched_candidate"] + sums["matched_reference"]) / 2)
+        frag = np.where(totals[0] & totals[1] & (sums["chunks"] == 1), 0.0, frag)
+        score = np.maximum(mean * (1 - GAMMA * frag**BETA), 0.0)
+    score = np.where(np.isnan(score), 0.0, score)
+    result: Array = np.where(np.isnan(sums["chunks"]), np.nan, score)
+    return result
+
+
+def statistics(batch: Batch, candidate: Text, reference: Text) -> Row:
+    """The 23 numbers of one candidate and one reference, in the order of ``STATISTICS``."""
+    matches, chunks = align(batch.options(candidate, reference))
+    counts = [0] * 16
+    matched = [0, 0]
+    for module, i, n, j, m, _, _, _, _ in matches:
+        for side, functions, start, length in ((0, candidate.functions, j, m), (1, reference.functions, i, n)):
+            found = (functions >> start & ((1 << length) - 1)).bit_count()
+            counts[4 * module + side] += length - found
+            counts[4 * module + 2 + side] += found
+            matched[side] += length
+    sizes = len(candidate.words), len(reference.words)
+    functional = candidate.functions.bit_count(), reference.functions.bit_count()
+    return (*sizes, *functional, *counts, chunks, *matched)
+
+
+def best_rows(index: Index, items: Sequence[tuple[str, Sequence[str]]]) -> list[Row]:
+    """The statistics of each item's best reference, the first of equals.
+
+    items: a candidate with its references, at least one; words stand between blanks.
+    """
+    numbers: dict[str, int] = {}
+    for candidate, references in items:
+        for line in (candidate, *references):
+            numbers.setdefault(line, len(numbers))
+    batch = Batch(index, [normalize(line, index.prefixes) for line in numbers])
+    best = []
+    for candidate, references in items:
+        own = batch.texts[numbers[candidate]]
+        rows = [statistics(batch, own, batch.texts[numbers[line]]) for line in references]
+        best.append(max(rows, key=segment_score) if len(rows) > 1 else rows[0])
+    return best
