@@ -1,0 +1,171 @@
+"""Human judgements of captions, read from JSON lines (perhaps gzip'ed).
+
+    {"image": "1.jpg", "candidate": "a dog", "references": ["a brown dog"], "ratings": [4, 3, 4], "group": "x"}
+    {"image": "1.jpg", "candidates": ["a dog", "a cat"], "references": ["a brown dog"], "preferred": 0}
+
+One object a line, one of the two forms a file. ``group`` and ``corpus`` may stand in any row. All that is
+wrong with a file is reported together, with its lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from capbench.errors import BadData, Fault
+from capbench.records_keys import id_text
+from capbench.records_raw import Row, json_lines, quoted, text_of
+
+Wrong = Callable[..., None]
+Kind = Literal["ratings", "preferences"]
+ALL = "all"
+RATED, PREFERRED = ("candidate", "ratings"), ("candidates", "preferred")
+FORMS = "a row has candidate and ratings, or candidates and preferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One row. people: the ratings of its one candidate, or the number of the preferred of its two.
+
+    group: what statistics are split by. corpus: rows of one corpus are scored together.
+    """
+
+    image: str
+    candidates: tuple[str, ...]
+    references: tuple[str, ...]
+    people: tuple[float, ...]
+    group: str
+    corpus: str
+    where: str
+    kind: Kind
+
+
+def items_of(judgement: Judgement) -> tuple[str, ...]:
+    """The captions to be scored: one for each rating, or both of a pair."""
+    if judgement.kind == "ratings":
+        return judgement.candidates * len(judgement.people)
+    return judgement.candidates
+
+
+def read(path: str | Path) -> list[Judgement]:
+    """The judgements of a file.
+
+    Raises:
+        MissingPart: it cannot be read.
+        BadData: every fault of the file with its line: not UTF-8, cut short, a missing or wrong value, rows of
+            both forms.
+    """
+    name = str(path)
+    parsed = json_lines(text_of(Path(path)), name)
+    faults = list(parsed.faults)
+    judged = [one for row in parsed.rows if (one := judgement_of(row, faults)) is not None]
+    if judged:
+        kind = judged[0].kind
+        what = f"a row of {'preferences' if kind == 'ratings' else 'ratings'} in a file of {kind}"
+        faults += [Fault(j.where, what, "write two files: their statistics differ") for j in judged if j.kind != kind]
+    if faults:
+        raise BadData(f"{name} cannot be used, {len(faults)} fault(s):", in_line_order(faults))
+    if not judged:
+        raise BadData(f"{name} holds no judgements", cure=f"one JSON object a line; {FORMS}")
+    return judged
+
+
+def in_line_order(faults: Sequence[Fault]) -> list[Fault]:
+    """Faults by the line they stand on."""
+    return sorted(faults, key=lambda fault: int(fault.where.rpartition(" ")[2]))
+
+
+def judgement_of(row: Row, faults: list[Fault]) -> Judgement | None:
+    """One row, or None with what is wrong with it added to ``faults``."""
+    value, before = row.value, len(faults)
+
+    def wrong(what: str, cure: str = "") -> None:
+        faults.append(Fault(row.where, what, cure))
+
+    rated = form_of(value, wrong)
+    if rated is None:
+        return None
+    for key in ("image", "references", *(RATED if rated else PREFERRED)):
+        if key not in value:
+            wrong(f"no {key}", f"add {key!r}")
+    candidates: tuple[str, ...]
+    image, group, corpus = (named(value, key, wrong) for key in ("image", "group", "corpus"))
+    if group == ALL:
+        wrong(f"the group is called {ALL!r}", "another name: this one stands for every row")
+    references = texts_of(value, "references", wrong)
+    if rated:
+        candidate = value.get("candidate", "")
+        if not isinstance(candidate, str):
+            wrong(f"candidate is not text: {quoted(repr(candidate))}")
+        candidates, people = (str(candidate),), ratings_of(value, wrong)
+    else:
+        candidates, people = texts_of(value, "candidates", wrong), preference_of(value, wrong)
+        if "candidates" in value and len(candidates) != 2 and len(faults) == before:
+            wrong(f"{len(candidates)} candidates where a pair is wanted", "exactly two texts")
+    if len(faults) > before:
+        return None
+    kind: Kind = "ratings" if rated else "preferences"
+    return Judgement(image, candidates, references, people, group, corpus, row.where, kind)
+
+
+def form_of(value: Mapping[str, Any], wrong: Wrong) -> bool | None:
+    """Whether a row has ratings (else a preference); None if that cannot be said."""
+    rated, preferred = any(k in value for k in RATED), any(k in value for k in PREFERRED)
+    if rated != preferred:
+        return rated
+    keys = ", ".join(map(quoted, value)) or "no keys"
+    wrong("both forms in one row" if rated else f"neither ratings nor a preference; it has {keys}", FORMS)
+    return None
+
+
+def named(value: Mapping[str, Any], key: str, wrong: Wrong) -> str:
+    """An image or group as text; "" where there is none."""
+    if value.get(key) is None and (key not in value or key != "image"):
+        return ""
+    try:
+        return id_text(value[key])
+    except ValueError as error:
+        wrong(str(error).replace("the id", key), "a name or a number")
+        return ""
+
+
+def texts_of(value: Mapping[str, Any], key: str, wrong: Wrong) -> tuple[str, ...]:
+    """A list of texts with at least one."""
+    texts = value.get(key, ())
+    if not isinstance(texts, list):
+        if key in value:
+            wrong(f"{key} is not a list: {quoted(repr(texts))}", 'write ["...", "..."]')
+        return ()
+    if not texts:
+        wrong(f"{key} is empty", "at least one text, or leave the row out")
+    bad = [text for text in texts if not isinstance(text, str)]
+    if bad:
+        wrong(f"{key} holds what is not text: {quoted(repr(bad[0]))}")
+        return ()
+    return tuple(texts)
+
+
+def ratings_of(value: Mapping[str, Any], wrong: Wrong) -> tuple[float, ...]:
+    """The ratings of a row, at least one."""
+    ratings = value.get("ratings", ())
+    if "ratings" in value and not isinstance(ratings, list):
+        wrong(f"ratings is not a list: {quoted(repr(ratings))}", "write [3], also for one rating")
+        return ()
+    if "ratings" in value and not ratings:
+        wrong("ratings is empty", "at least one number, or leave the row out")
+    bad = [r for r in ratings if isinstance(r, bool) or not isinstance(r, int | float) or not math.isfinite(r)]
+    if bad:
+        wrong(f"a rating is not a number: {quoted(repr(bad[0]))}", "leave out ratings that were not given")
+        return ()
+    return tuple(map(float, ratings))
+
+
+def preference_of(value: Mapping[str, Any], wrong: Wrong) -> tuple[float, ...]:
+    """The number of the preferred candidate."""
+    preferred = value.get("preferred", 0)
+    if isinstance(preferred, bool) or not isinstance(preferred, int) or preferred not in (0, 1):
+        wrong(f"preferred is {quoted(repr(preferred))}", "0 for the first candidate, 1 for the second")
+    return (float(preferred),) if preferred in (0, 1) else ()
