@@ -79,7 +79,7 @@ class Meteor:
         found, scores = self.segments(items)
         table = np.full((len(STATISTICS) + 1, len(references)), np.nan)
         if items:
-            table[:-1, scored] = np.array(found, np.float64).T
+            table[:-1, scored] = score.addends(np.array(found, np.float64).T)
             table[-1, scored] = scores
         return {"meteor": table[-1], **dict(zip(STATISTICS, table, strict=False))}
 
