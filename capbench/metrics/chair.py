@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import BadData, UsageError
+from capbench.errors import BadData, MissingPart, UsageError
 from capbench.instances import Instances, read_instances
 from capbench.metrics.chair_table import VOCABULARY
 from capbench.metrics.chair_words import Mention, mentions, word_count
@@ -182,8 +182,10 @@ class Chair:
         """What the files hold.
 
         Raises:
-            MissingPart, BadData: they cannot be read, or their categories are others than COCO's.
+            MissingPart, BadData: there are none, they cannot be read, or their categories are others than COCO's.
         """
+        if not self._files():
+            raise MissingPart("chair: no instance annotations of the pictures", GIVE_THEM)
         found = read_instances(self._files())
         strange = sorted(found.categories - VOCABULARY.keys())
         if strange:

@@ -73,7 +73,7 @@ def tokens(caption: str, *, compat: bool = False) -> list[str]:
 
 def hyphened(token: str) -> list[str]:
     """The parts of "teddy-bears", which are a phrase; any other compound as it is: a man-made pond has no man."""
-    parts, table = token.split("-"), table_of(compat=False)
+    parts, table = token.split("-"), table_of(False)
     return parts if " ".join(table.singular.get(part, part) for part in parts) in table.phrases else [token]
 
 

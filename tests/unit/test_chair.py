@@ -278,8 +278,9 @@ def test_what_is_missing_is_said_before_anything_runs(tmp_path):
     assert "labels='references'" in Chair().check().cure
     assert "none.json" in Chair(instances=(str(tmp_path / "none.json"),)).check().what
     assert Chair(labels="references").check() is None
-    with pytest.raises(MissingPart):
-        Chair(instances=str(tmp_path / "none.json")).rows(IDS, CAPTIONS, ragged(REFERENCES))
+    for metric in (Chair(), Chair(instances=str(tmp_path / "none.json"))):
+        with pytest.raises(MissingPart):
+            metric.rows(IDS, CAPTIONS, ragged(REFERENCES))
 
 
 def test_categories_of_another_data_set_are_refused(tmp_path, three):
