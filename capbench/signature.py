@@ -11,7 +11,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from capbench.errors import MissingPart
 
 NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags")  # fields that name a part of the run
 
@@ -74,11 +77,35 @@ def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterabl
 def fields(part: Any) -> list[tuple[str, Any]]:
     """The (name, value) pairs of a dataclass, in order; nothing for other objects.
 
-    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number.
+    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number. One with
+    ``metadata={"signed": "content"}`` names files, and what they hold stands for them wherever they lie.
     """
     if not dataclasses.is_dataclass(part):
         return []
-    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("signed", True)]
+    signed = [(f, f.metadata.get("signed", True)) for f in dataclasses.fields(part)]
+    return [
+        (f.name, content(getattr(part, f.name)) if how == "content" else getattr(part, f.name))
+        for f, how in signed
+        if how
+    ]
+
+
+def content(paths: str | tuple[str, ...]) -> str:
+    """The digests of files, in an order that does not depend on theirs; "" for no file.
+
+    Raises:
+        MissingPart: one of them cannot be read.
+    """
+    return "+".join(sorted(map(file_digest, filter(None, [paths] if isinstance(paths, str) else paths))))
+
+
+def file_digest(path: str) -> str:
+    """A hash of a file's bytes, as 16 hex digits."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    except OSError as error:
+        raise MissingPart(f"cannot read {path}: {error.strerror}", "give the path of a file that is there") from error
 
 
 def render(value: Any) -> str:

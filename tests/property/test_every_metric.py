@@ -36,9 +36,12 @@ def build(group, spec):
     return plugins.load(group, spec).value
 
 
+SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+
+
 @pytest.mark.parametrize("name", own("metrics"))
 def test_metric(name, spice_program):
-    part = spice_program()[0] if name == "spice" else build("metrics", name)
+    part = spice_program()[0] if name == "spice" else build("metrics", SPECS.get(name, name))
     passed = set(check_metric(part))
     assert passed >= SHORT_PROMISE
     if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
@@ -51,6 +54,7 @@ VARIANTS = [
     "refclipscore(prefix='')",
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
+    "chair(labels='references', compat=True)",
 ]
 
 
