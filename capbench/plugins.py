@@ -101,14 +101,19 @@ def distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else "?"
 
 
-def load(group: str, text: str) -> Loaded:
+def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Loaded:
     """Build the part that a spec names.
+
+    defaults: values of parameters that the spec leaves out; a part that has no such parameter goes without.
 
     Raises:
         UsageError: unknown name, unknown or mistyped parameter, or the plugin fails to import.
     """
     spec = parse(text)
     target, origin = attribute(spec.target) if ":" in spec.target else entry_point(group, spec.target)
+    if defaults and dataclasses.is_dataclass(target):
+        usable = {f.name: defaults[f.name] for f in dataclasses.fields(target) if f.init and f.name in defaults}
+        spec = Spec(spec.target, {**usable, **spec.params})
     return Loaded(build(target, spec, text), origin)
 
 

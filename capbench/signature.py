@@ -74,11 +74,19 @@ def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterabl
 def fields(part: Any) -> list[tuple[str, Any]]:
     """The (name, value) pairs of a dataclass, in order; nothing for other objects.
 
-    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number.
+    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number. One with
+    "unless default" is left out at its default: it came later, and older numbers stay comparable.
     """
     if not dataclasses.is_dataclass(part):
         return []
-    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("signed", True)]
+    pairs = [(f, getattr(part, f.name)) for f in dataclasses.fields(part)]
+    return [(f.name, value) for f, value in pairs if is_signed(f, value)]
+
+
+def is_signed(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field with this value stands in signatures."""
+    signed = field.metadata.get("signed", True)
+    return value != field.default if signed == "unless default" else bool(signed)
 
 
 def render(value: Any) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.errors import CapbenchError, MissingPart
 from capbench.needs import Captions, References, Tokens
 from capbench.paths import cache_root
@@ -61,10 +62,15 @@ class Spice:
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, Column]] = {"spice": Column("SPICE", low=0.0, high=1.0)}
 
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
     jars: str = field(default="", metadata=UNSIGNED)
     memory: str = field(default="8G", metadata=UNSIGNED)
     seconds: float = field(default=7200.0, metadata=UNSIGNED)
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Refuse other languages than English."""
+        languages.english_only(self, "its parser and its synonyms are English")
 
     @property
     def needs(self) -> Mapping[str, Need]:
