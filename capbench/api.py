@@ -80,7 +80,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         origin=loaded.origin,
         label=options.get("name") or label_of(loaded.value, spec),
         benchmark=bench,
-        parts=metric_parts(metrics, bench, options.get("lang", "")),
+        parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
         limit=options.get("limit", 0),
@@ -90,16 +90,19 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
     )
 
 
-def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "") -> tuple[Part, ...]:
+def metric_parts(
+    metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "", device: str = ""
+) -> tuple[Part, ...]:
     """The metrics asked for, else the benchmark's, else the default ones.
 
-    lang: for metrics whose spec names no language (default: the benchmark's).
+    lang: for metrics whose spec names no language (default: the benchmark's). device: for those that have one.
 
     Raises:
         UsageError: an unknown metric or language, or a language that a metric lacks.
     """
     spoken = lang or bench.lang
-    defaults = {"lang": languages.find(spoken).code} if spoken else {}
+    given = {"lang": spoken and languages.find(spoken).code, "device": device}
+    defaults = {name: value for name, value in given.items() if value}
     stated = {entry.use: entry for entry in bench.metrics}
     specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
     parts = []

@@ -66,7 +66,7 @@ def find(tag: str) -> Language:
 def near(word: str) -> str:
     """What somebody who wrote this word may have meant."""
     names = {language.name.lower(): language.code for language in known().values()}
-    parts = re.split(r"[-_]", word)
+    parts = re.split(r"[-_\s]+", word)
     codes = [COUNTRIES[part] for part in parts[:1] if part in COUNTRIES]
     codes += [names[name] for name in difflib.get_close_matches(word, names, n=2, cutoff=0.75)]
     codes += [known()[code].code for code in difflib.get_close_matches(parts[0], known(), n=3)]
