@@ -31,6 +31,7 @@ LIBRARY = "pip install 'capbench[bert]'"
 MODELS = {"en": "roberta-large", "zh": "bert-base-chinese", "tr": "dbmdz/bert-base-turkish-cased"}
 OTHER_MODEL = "bert-base-multilingual-cased"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")  # what configurations call their number
 USUAL_LENGTH = 512  # where neither tokenizer nor model says how long a text may be
 
 
@@ -62,13 +63,18 @@ class Setting:
 
     def _check_layer(self, folder: Path) -> Problem | None:
         """Whether there is such a layer."""
-        most = int(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("num_hidden_layers", 0))
-        if not self.layers():
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            most = int(next((config[key] for key in LAYERS if key in config), 0))
+        except (ValueError, TypeError) as error:
             return Problem(
-                f"the library has no tuned layer for {self.name()!r}", f"name one of 1 to {most}: bertscore(layer=...)"
+                f"{folder / 'config.json'} is no model's: {error}", "give the folder that save_pretrained wrote"
             )
+        cure = f"bertscore(layer=...) takes 1 to {most}" if most else "name one: bertscore(layer=...)"
+        if not self.layers():
+            return Problem(f"the library has no tuned layer for {self.name()!r}", cure)
         if most and not 0 < self.layers() <= most:
-            return Problem(f"{self.name()!r} has no layer {self.layer}", f"bertscore(layer=...) takes 1 to {most}")
+            return Problem(f"{self.name()!r} has no layer {self.layers()}", cure)
         return None
 
     def _check_baseline(self) -> Problem | None:
@@ -174,7 +180,8 @@ def loaded(setting: Setting) -> Any:
     from bert_score import BERTScorer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    quiet: Any = logging  # typed in some of its versions only
+    quiet.disable_progress_bar()
     try:
         scorer = BERTScorer(
             model_type=str(setting.folder()), num_layers=setting.layers(), idf=setting.idf, lang=setting.lang,

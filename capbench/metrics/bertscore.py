@@ -25,7 +25,7 @@ from capbench.types import Column
 if TYPE_CHECKING:
     from capbench.types import Array
 
-UNSIGNED = {"signed": False}  # the library's hash code stands for these, or they change no number
+UNSIGNED = {"signed": False}  # the library's hash code stands for these, or they are about speed
 
 
 @dataclass(frozen=True, slots=True)

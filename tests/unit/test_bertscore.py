@@ -170,9 +170,14 @@ def test_everything_that_is_missing_has_a_cure(tiny_bert, tmp_path, monkeypatch)
     assert "has no layer 9" in metric(tiny_bert, layer=9).check().what
     assert "has no layer -1" in metric(tiny_bert, layer=-1).check().what
     assert "no baseline" in metric(tiny_bert, rescale_with_baseline=True).check().what
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 3}')
+    (tmp_path / "config.json").write_text("[]")
+    (tmp_path / "model.safetensors").write_bytes(b"no model")
+    assert "is no model's" in metric(tmp_path).check().what
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "config.json").write_text('{"n_layers": 3}')
     assert "no weights" in metric(tmp_path).check().what
     (tmp_path / "model.safetensors").write_bytes(b"no model")
+    assert "has no layer 4" in metric(tmp_path, layer=4).check().what
     with pytest.raises(CapbenchError, match="cannot be loaded"):
         rows(metric(tmp_path))
 

@@ -91,6 +91,13 @@ def test_the_table_has_the_languages_of_the_c_library_s_locales():
     assert len({line.split("\t")[0] for line in lines if line.index("\t") == 2}) == 184  # ISO 639-1 in all
 
 
+def test_every_language_of_crossmodal_3600_is_known():
+    codes = (
+        "ar bn cs da de el en es fa fi fil fr he hi hr hu id it ja ko mi nl no pl pt quz ro ru sv sw te th tr uk vi zh"
+    )
+    assert [languages.find(code).code for code in codes.split()] == codes.split()
+
+
 def test_words_between_blanks_are_bare():
     assert bare_words("Ein Frosch.") == ("ein", "frosch")
     assert bare_words("«L'eau», dit-il — (oui !)") == ("l'eau", "dit-il", "oui")
