@@ -170,7 +170,7 @@ def test_everything_that_is_missing_has_a_cure(tiny_bert, tmp_path, monkeypatch)
     assert "has no layer 9" in metric(tiny_bert, layer=9).check().what
     assert "has no layer -1" in metric(tiny_bert, layer=-1).check().what
     assert "no baseline" in metric(tiny_bert, rescale_with_baseline=True).check().what
-    (tmp_path / "config.json").write_text("[]")
+    (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").write_bytes(b"no model")
     assert "is no model's" in metric(tmp_path).check().what
     (tmp_path / "model.safetensors").unlink()
