@@ -111,10 +111,16 @@ def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Lo
     """
     spec = parse(text)
     target, origin = attribute(spec.target) if ":" in spec.target else entry_point(group, spec.target)
-    if defaults and dataclasses.is_dataclass(target):
-        usable = {f.name: defaults[f.name] for f in dataclasses.fields(target) if f.init and f.name in defaults}
-        spec = Spec(spec.target, {**usable, **spec.params})
+    spec = Spec(spec.target, {**usable(target, defaults or {}), **spec.params})
     return Loaded(build(target, spec, text), origin)
+
+
+def usable(target: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Of these values, those for which a dataclass has a field of that name and type."""
+    if not isinstance(target, type) or not dataclasses.is_dataclass(target):
+        return {}
+    kinds = {f.name: simple_type(f.type) for f in dataclasses.fields(target) if f.init}
+    return {name: value for name, value in defaults.items() if name in kinds and kinds[name] in (None, type(value))}
 
 
 def entry_point(group: str, name: str) -> tuple[Any, str]:

@@ -12,7 +12,6 @@ from capbench.languages import readable
 from capbench.protocols import Problem, TokenizerSession
 
 SCHEMES = {"13a": "13a", "char": "char", "intl": "intl", "zh": "zh", "ja-mecab": "ja_mecab", "ko-mecab": "ko_mecab"}
-CURE = "pip install 'capbench[lang]'"
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}  # scheme -> the extra that brings its program and dictionary
 
 
@@ -56,9 +55,9 @@ class SacreBleu:
             self._callable()
         except (ImportError, RuntimeError, AssertionError) as error:
             said = str(error).strip().partition("\n")[0] or type(error).__name__
-            extra = EXTRAS.get(self.scheme, "lang")
-            cure = f"pip install 'capbench[{extra}]'; sacrebleu(scheme='char') needs no dictionary"
-            return Problem(f"sacrebleu's tokenizer {self.scheme}: {said}", cure if extra != "lang" else CURE)
+            cure = f"pip install 'capbench[{EXTRAS.get(self.scheme, 'lang')}]'"
+            more = "; sacrebleu(scheme='char') needs no dictionary" if self.scheme in EXTRAS else ""
+            return Problem(f"sacrebleu's tokenizer {self.scheme}: {said}", cure + more)
         return None
 
     def _callable(self) -> Callable[[str], str]:
