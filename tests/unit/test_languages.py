@@ -186,3 +186,15 @@ def test_without_the_dictionary_the_plan_says_what_to_install(monkeypatch, files
     assert f"capbench[{extra}]" in problem.cure
     with pytest.raises(capbench.errors.MissingPart, match=f"capbench.{extra}"):
         capbench.score(*files, ["bleu"], lang=extra)
+
+
+def test_a_ready_value_or_another_type_is_left_as_it_is(tmp_path):
+    file = tmp_path / "parts.py"
+    file.write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Part:\n"
+        "    lang: str = 'xx'\n    device: int = 3\nREADY = Part()\n"
+    )
+    given = {"lang": "de", "device": "cuda"}
+    assert plugins.load("metrics", f"{file}:READY", given).value.lang == "xx"
+    made = plugins.load("metrics", f"{file}:Part", given).value
+    assert (made.lang, made.device) == ("de", 3)
