@@ -22,8 +22,8 @@ class SchemeTokenizer:
     cut: Callable[[str], str]
 
     def tokenize(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """The words of each text; lone surrogates, which sacrebleu's patterns may not take, are U+FFFD."""
-        return [tuple(self.cut(readable(text)).split()) for text in texts]
+        """The words of each text; a lone surrogate is U+FFFD, and U+0000, at which MeCab stops reading, a blank."""
+        return [tuple(self.cut(readable(text).replace("\0", " ")).split()) for text in texts]
 
 
 @dataclass(frozen=True, slots=True)
