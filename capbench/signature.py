@@ -78,16 +78,24 @@ def fields(part: Any) -> list[tuple[str, Any]]:
     """The (name, value) pairs of a dataclass, in order; nothing for other objects.
 
     A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number. One with
-    ``metadata={"signed": "content"}`` names files, and what they hold stands for them wherever they lie.
+    ``metadata={"signed": "content"}`` names files, and what they hold stands for them wherever they lie. One with
+    "unless default" is left out at its default: it came later, and older numbers stay comparable.
     """
     if not dataclasses.is_dataclass(part):
         return []
-    signed = [(f, f.metadata.get("signed", True)) for f in dataclasses.fields(part)]
-    return [
-        (f.name, content(getattr(part, f.name)) if how == "content" else getattr(part, f.name))
-        for f, how in signed
-        if how
-    ]
+    pairs = [(f, getattr(part, f.name)) for f in dataclasses.fields(part)]
+    return [(f.name, signed_value(f, value)) for f, value in pairs if is_signed(f, value)]
+
+
+def is_signed(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field with this value stands in signatures."""
+    signed = field.metadata.get("signed", True)
+    return value != field.default if signed == "unless default" else bool(signed)
+
+
+def signed_value(field: dataclasses.Field[Any], value: Any) -> Any:
+    """What stands in signatures for a field's value: the value, or what the files hold that it names."""
+    return content(value) if field.metadata.get("signed") == "content" else value
 
 
 def content(paths: str | tuple[str, ...]) -> str:
