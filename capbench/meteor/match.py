@@ -120,7 +120,7 @@ class Batch:
     def find_phrases(self, index: Index, rows: Sequence[tuple[int, ...]], vocabulary: Sequence[str]) -> None:
         """Look up all runs of words and note those that are paraphrases of one another."""
         hashes = np.array([word_hash(word) for word in vocabulary], np.uint64)
-        runs, texts, starts, lengths = all_runs(hashes, rows)
+        runs, texts, starts, lengths = likely_runs(index, hashes, rows)
         if not len(runs):
             return
         keys, numbers = np.unique(runs, return_inverse=True)
@@ -218,8 +218,8 @@ class Batch:
         return found
 
 
-def all_runs(hashes: Any, rows: Sequence[tuple[int, ...]]) -> tuple[Any, Ints, Ints, Ints]:
-    """The hash, text, start and length of every run of one to seven words."""
+def likely_runs(index: Index, hashes: Any, rows: Sequence[tuple[int, ...]]) -> tuple[Any, Ints, Ints, Ints]:
+    """The hash, text, start and length of every run of one to seven words that the table may hold."""
     sizes = np.fromiter(map(len, rows), np.int64, len(rows))
     flat = np.fromiter((word for row in rows for word in row), np.int64, int(sizes.sum()))
     words = hashes[flat] if len(flat) else np.zeros(0, np.uint64)
@@ -232,6 +232,8 @@ def all_runs(hashes: Any, rows: Sequence[tuple[int, ...]]) -> tuple[Any, Ints, I
         longer = left[places] > n
         places, values = places[longer], values[longer]
         values = values * FACTOR + words[places + n]
-        parts.append((values, texts[places], starts[places], np.full(len(places), n + 1)))
+        found = np.flatnonzero(index.may_hold(values))
+        kept = places[found]
+        parts.append((values[found], texts[kept], starts[kept], np.full(len(kept), n + 1)))
     runs, owners, begins, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
     return runs, owners, begins, lengths
