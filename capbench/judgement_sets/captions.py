@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from capbench.errors import BadData, Fault
+from capbench.judgement_sets.files import lines_if_one
 from capbench.records import read
 from capbench.records_raw import SPACE, Parsed, parse, text_of
 from capbench.types import Failure
@@ -65,7 +66,7 @@ def read_captions(paths: Sequence[str | Path]) -> Captions:
             ids = dict(token_lines(content, name))
             own = by_photo(ids)
         else:
-            parsed = parse(content, name)
+            parsed = lines_if_one(parse(content, name), name)
             own, ids = from_records(path, parsed), dict(caption_ids(parsed))
         for key, captions in own.items():
             before = of_photo.get(key, [])  # a photo that several files have, as val2014 and val2017 do

@@ -51,7 +51,7 @@ def composite(files: Sequence[File], work: Work) -> Rows:
 
     def rows_of(judgement: Any) -> Iterator[dict[str, Any]]:
         group, cells, k = judgement
-        image = PurePosixPath(text(cells, URL)).name
+        image = PurePosixPath(text(cells, URL).strip()).name
         if not image:
             raise LeftOut("the row has no photo")
         if home.setdefault(image, group) != group:
@@ -65,7 +65,12 @@ def composite(files: Sequence[File], work: Work) -> Rows:
             "ratings": [rating(given, f"Answer.Q{k}Answer")], "group": group,
         }  # fmt: skip
 
-    return work.each([Row(row.where, (*row.value, k)) for row in rows for k in NUMBERS], rows_of)
+    entries = [
+        Row(row.where, (*row.value, k))
+        for row in rows
+        for k in (NUMBERS if row.value[1].get(URL, "").strip() else NUMBERS[:1])
+    ]
+    return work.each(entries, rows_of)
 
 
 def rows_below(file: File, work: Work) -> list[Row]:

@@ -52,7 +52,6 @@ class Work:
         found: Rows = []
         for entry in entries:
             try:
-                refuse_doubled(entry.value)
                 found += list(rows_of(entry.value))  # a list: all rows of an entry, or none
             except Wrong as wrong:
                 self.faults.append(Fault(entry.where, wrong.what, wrong.cure))
@@ -83,12 +82,6 @@ class Work:
         return list(references[: wanted or None])
 
 
-def refuse_doubled(value: Any) -> None:
-    """Complain about an object that has a key twice: one of the two would be lost."""
-    if isinstance(value, Doubled):
-        raise Wrong(f"the key {value.twice[0]!r} stands twice")
-
-
 def listed(values: Sequence[Any], place: str) -> list[Row]:
     """The entries of a JSON list."""
     return [Row(f"{place}[{i}]", value) for i, value in enumerate(values)]
@@ -112,8 +105,10 @@ def part(value: Any, key: str) -> Any:
     """What an object has under a key.
 
     Raises:
-        Wrong: it is no object, or has no such key.
+        Wrong: it is no object, or has no such key, or has any key twice.
     """
+    if isinstance(value, Doubled):
+        raise Wrong(f"the key {value.twice[0]!r} stands twice")
     if not isinstance(value, dict):
         raise Wrong(f"an object is wanted, and this is {kind_of(value) if not isinstance(value, str) else 'a text'}")
     if key not in value:

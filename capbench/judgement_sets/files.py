@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from capbench.errors import BadData, MissingPart
-from capbench.records_raw import Row, parse, text_of
+from capbench.records_raw import Parsed, Row, parse, text_of
 
 MATLAB = b"MATLAB "
 HDF5 = b"MATLAB 7.3"
@@ -59,10 +59,19 @@ def load(path: Path) -> File:
     content = text_of(path)
     if content.lstrip()[:1] not in ("{", "["):
         return File(path, "text", content=content)
-    parsed = parse(content, str(path))
+    parsed = lines_if_one(parse(content, str(path)), str(path))
     if parsed.faults:
         raise BadData(f"{path} cannot be used, {len(parsed.faults)} fault(s):", parsed.faults)
     return File(path, "json" if parsed.form == "json" else "jsonl", parsed.value, parsed.rows, content)
+
+
+def lines_if_one(parsed: Parsed, name: str) -> Parsed:
+    """A document that is a single line of JSON lines as such: its first value is neither an object nor a list."""
+    value = parsed.value
+    alone = parsed.form == "json" and isinstance(value, dict) and bool(value) and "annotations" not in value
+    if not alone or isinstance(next(iter(value.values())), dict | list):
+        return parsed
+    return Parsed("jsonl", (Row(f"{name} line 1", value),))
 
 
 def matlab(path: Path, head: bytes) -> dict[str, Any]:
@@ -85,4 +94,4 @@ def matlab(path: Path, head: bytes) -> dict[str, Any]:
     return found
 
 
-__all__ = ["File", "load"]
+__all__ = ["File", "lines_if_one", "load"]

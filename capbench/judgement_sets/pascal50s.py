@@ -47,10 +47,12 @@ def fleur(files: Sequence[File], work: Work) -> Rows:
         }  # fmt: skip
 
     entries: list[Row] = []
-    for file in files:
-        for category in keyed(file.value, file.name):
-            inner = listed(category.value, f"{file.name} {category.key}") if isinstance(category.value, list) else []
-            entries += [Row(entry.where, (category.key, entry.value)) for entry in inner]
+    for category in (entry for file in files for entry in keyed(file.value, file.name)):
+        if isinstance(category.value, list):
+            pairs = listed(category.value, f"{category.where} ")
+            entries += [Row(entry.where, (category.key, entry.value)) for entry in pairs]
+        else:
+            work.faults.append(Fault(category.where, "not a list of pairs"))
     return work.each(entries, rows_of)
 
 
@@ -152,7 +154,7 @@ def winner(triplet: Any) -> int:
     """1 if the first caption is more like the reference, -1 if the second is."""
     found = inside(list(triplet)[3])
     if found not in (1, -1):
-        raise Wrong(f"a triplet's winner is {found!r}, not 1 or -1")
+        raise Wrong(f"a triplet's winner is {found}, not 1 or -1")
     return int(found)
 
 
