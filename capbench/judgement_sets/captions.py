@@ -16,7 +16,7 @@ from typing import Any
 
 from capbench.errors import BadData, Fault
 from capbench.judgement_sets.files import lines_if_one
-from capbench.records import read
+from capbench.records import id_text, read
 from capbench.records_raw import SPACE, Parsed, parse, text_of
 from capbench.types import Failure
 
@@ -39,9 +39,9 @@ NO_CAPTIONS = Captions()
 
 
 def photo(name: Photo) -> Photo:
-    """What a photo is known by."""
-    if isinstance(name, int):
-        return name
+    """What a photo is known by; a number without an extension is COCO's, also as text."""
+    if isinstance(name, int) or name.isdecimal():
+        return int(name)
     stem = PurePosixPath(name.replace("\\", "/")).name.partition(".")[0]
     match = COCO_NAME.fullmatch(stem)
     return int(match[1]) if match else stem
@@ -103,10 +103,7 @@ def from_records(path: str | Path, parsed: Parsed) -> dict[Photo, list[str]]:
     faults = [Fault(record.where, one.reason) for record in records for one in record.texts if isinstance(one, Failure)]
     if faults:
         raise BadData(f"{path} cannot be used, {len(faults)} fault(s):", faults)
-    return {
-        int(record.id) if record.id.isdecimal() else photo(record.id): [str(one) for one in record.texts]
-        for record in records
-    }
+    return {photo(record.id): [str(one) for one in record.texts] for record in records}
 
 
 def caption_ids(parsed: Parsed) -> Iterator[tuple[str, tuple[Photo, str]]]:
@@ -114,14 +111,17 @@ def caption_ids(parsed: Parsed) -> Iterator[tuple[str, tuple[Photo, str]]]:
     value: Any = parsed.value if isinstance(parsed.value, dict) else {}
     for note in value.get("annotations", ()):
         if "id" in note and "caption" in note:
-            yield str(note["id"]), (note["image_id"], note["caption"])
+            yield str(note["id"]), (photo(id_text(note["image_id"])), note["caption"])
     for image in value.get("images", ()):
         for sentence in image.get("sentences", ()):
             if "sentid" in sentence and "raw" in sentence:
-                yield str(sentence["sentid"]), (image.get("cocoid", photo(image["filename"])), sentence["raw"])
+                name = image["cocoid"] if "cocoid" in image else image.get("filename", "")
+                yield str(sentence["sentid"]), (photo(id_text(name)), sentence["raw"])
     for row in parsed.rows:
-        pairs = zip(row.value.get("caption_ids", ()), row.value.get("refs", ()), strict=False)
-        yield from ((str(id_), (row.value["image_id"], caption)) for id_, caption in pairs)
+        ids = row.value.get("caption_ids")
+        if isinstance(ids, list) and "image_id" in row.value:
+            key = photo(id_text(row.value["image_id"]))
+            yield from ((str(id_), (key, text)) for id_, text in zip(ids, row.value.get("refs", ()), strict=False))
 
 
 __all__ = ["NO_CAPTIONS", "Captions", "Photo", "photo", "read_captions", "same_words"]

@@ -84,7 +84,7 @@ def cxc(files: Sequence[File], work: Work) -> Rows:
             raise Wrong(f"no caption number {quoted(number)} in {names}", "captions of the split that is rated")
         home, caption = work.captions.by_id[number]
         image, score = text(value, "image"), rating(part(value, "agg_score"), "agg_score")
-        own = photo(home) == photo(image)
+        own = home == photo(image)
         yield cxc_row(image, caption, score, text(value, "sampling_method"), work, own=own)
 
     entries: list[Row] = []

@@ -16,7 +16,7 @@ INSTALL = "pip install 'capbench[mat]'"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: ``value`` of a JSON document or of a .mat file, ``rows`` of JSON lines, ``content`` of any text."""
+    """One file: ``value`` of a JSON document or a .mat file, ``rows`` of JSON lines, ``content`` of other text."""
 
     path: Path
     kind: Literal["json", "jsonl", "text", "mat"]
@@ -62,7 +62,7 @@ def load(path: Path) -> File:
     parsed = lines_if_one(parse(content, str(path)), str(path))
     if parsed.faults:
         raise BadData(f"{path} cannot be used, {len(parsed.faults)} fault(s):", parsed.faults)
-    return File(path, "json" if parsed.form == "json" else "jsonl", parsed.value, parsed.rows, content)
+    return File(path, "json" if parsed.form == "json" else "jsonl", parsed.value, parsed.rows)
 
 
 def lines_if_one(parsed: Parsed, name: str) -> Parsed:

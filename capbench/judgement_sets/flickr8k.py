@@ -34,23 +34,26 @@ from capbench.judgement_sets.files import File
 from capbench.records_raw import quoted
 
 COLUMNS = 5
+SCALE = (1, 2, 3, 4)
 EXACT = 1e-5  # clipscore's own tolerance for share = yes / (yes + no)
 
 
 def is_expert(file: File) -> bool:
     """Lines of five cells, the last three of them ratings."""
-    return is_annotations(file) and not is_crowd(file)
+    cells = first_annotation(file)
+    return bool(cells) and not share_fits(cells)
 
 
 def is_crowd(file: File) -> bool:
     """Lines of five cells, where the third is the share of the fourth in the last two."""
-    return is_annotations(file) and share_fits(lines_of(file.content, file.name)[0].value)
+    cells = first_annotation(file)
+    return bool(cells) and share_fits(cells)
 
 
-def is_annotations(file: File) -> bool:
-    """Whether the first line is an annotation of Flickr8k."""
+def first_annotation(file: File) -> list[str]:
+    """The cells of the first line, if it is an annotation of Flickr8k."""
     cells = file.content.strip().partition("\n")[0].split("\t") if file.kind == "text" else []
-    return len(cells) == COLUMNS and "#" in cells[1]
+    return cells if len(cells) == COLUMNS and "#" in cells[1] else []
 
 
 def share_fits(cells: Sequence[str]) -> bool:
@@ -72,6 +75,8 @@ def expert(files: Sequence[File], work: Work) -> Rows:
             raise LeftOut("the candidate is among the photo's own captions")
         given = [number(cell, "a rating") for cell in cells[2:]]
         ratings = [one for one in given if not math.isnan(one)]
+        if any(one not in SCALE for one in ratings):
+            raise Wrong(f"ratings are {', '.join(cells[2:])}, and an expert's are 1 to 4")
         if not ratings:
             raise LeftOut("the rating is NaN")
         yield {"image": image, "candidate": caption, "references": work.kept(references), "ratings": ratings}

@@ -51,29 +51,34 @@ def foil(files: Sequence[File], work: Work) -> Rows:
     found: Rows = []
     for file in files:
         notes = listed(file.value["annotations"], f"{file.name} annotations")
-        names = {image.get("id"): image.get("file_name") for image in file.value.get("images", ())}
-        originals: dict[Any, str] = {}
-        for note in (entry.value for entry in notes if isinstance(entry.value, dict)):
+        names = {str(image.get("id")): image.get("file_name") for image in objects(file.value.get("images"))}
+        originals: dict[str, str] = {}
+        for note in objects(file.value["annotations"]):
             if note.get("foil") is False and "id" in note and isinstance(note.get("caption"), str):
-                originals[note["id"]] = note["caption"]
+                originals[str(note["id"])] = note["caption"]
         found += work.each(notes, foil_reader(originals, names, work))
     return found
 
 
-def foil_reader(originals: Mapping[Any, str], names: Mapping[Any, Any], work: Work) -> Any:
+def objects(values: Any) -> list[dict[str, Any]]:
+    """The objects of a list; what is none is told where it is read."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def foil_reader(originals: Mapping[str, str], names: Mapping[str, Any], work: Work) -> Any:
     """What makes rows of an annotation of FOIL; originals make none of their own."""
 
     def rows_of(note: Any) -> Iterator[dict[str, Any]]:
         is_a_foil = part(note, "foil")
         if not isinstance(is_a_foil, bool):
             raise Wrong(f"foil is {quoted(repr(is_a_foil))}, neither true nor false")
-        caption, number, image = text(note, "caption"), part(note, "id"), part(note, "image_id")
+        caption, number, image = text(note, "caption"), str(part(note, "id")), part(note, "image_id")
         if not is_a_foil:
             return
         if number not in originals:
             raise Wrong(f"no annotation of id {number} has foil false: the original is missing")
-        name = names.get(image)
-        yield pair(name if isinstance(name, str) else image, originals[number], caption, of(image, work), work)
+        references, name = of(image, work), names.get(str(image))
+        yield pair(name if isinstance(name, str) else image, originals[number], caption, references, work)
 
     return rows_of
 

@@ -105,8 +105,9 @@ def matlab(files: Sequence[File], work: Work) -> Rows:
     draw = random.Random(work.seed)  # noqa: S311 -- a draw that can be repeated
 
     def rows_of(i: Any) -> Iterator[dict[str, Any]]:
-        image, *both = (words(cell) for cell in captions[i])
-        votes = [[*map(words, list(triplet)[:3]), winner(triplet)] for triplet in triplets[i * VOTES : (i + 1) * VOTES]]
+        image, *both = map(words, fields(captions[i], 3))
+        records = [fields(triplet, 4) for triplet in triplets[i * VOTES : (i + 1) * VOTES]]
+        votes = [[*map(words, record[:3]), winner(record[3])] for record in records]
         for _, first, second, _ in votes:
             if [first, second] != both:
                 raise Wrong(f"the pair is {both} and a triplet of it has {[first, second]}")
@@ -137,9 +138,9 @@ def variables(files: Sequence[File], name: str) -> File:
 
 def category_name(code: Any) -> str:
     """HC, HI, HM or MM."""
-    if int(code) not in CATEGORIES:
+    if code not in CATEGORIES:
         raise Wrong(f"the category is {code}, not 1 to 4")
-    return CATEGORIES[int(code)]
+    return CATEGORIES[code]
 
 
 def words(cell: Any) -> str:
@@ -150,9 +151,17 @@ def words(cell: Any) -> str:
     return str(found).strip()
 
 
-def winner(triplet: Any) -> int:
+def fields(record: Any, count: int) -> list[Any]:
+    """The fields of a record, or the cells of a list."""
+    found = list(record) if hasattr(record, "__len__") else []
+    if len(found) != count:
+        raise Wrong(f"a record of the .mat file has {len(found)} fields where {count} are wanted")
+    return found
+
+
+def winner(cell: Any) -> int:
     """1 if the first caption is more like the reference, -1 if the second is."""
-    found = inside(list(triplet)[3])
+    found = inside(cell)
     if found not in (1, -1):
         raise Wrong(f"a triplet's winner is {found}, not 1 or -1")
     return int(found)

@@ -81,6 +81,8 @@ def told(stop):
         ("caption,image,agg_score,sampling_method\nx:sentid:1,COCO_val2014_000000000007.jpg,1\n", "line 2: 3 cells where the header has 4"),
         ("caption,image,agg_score,sampling_method\nx:sentid:1,COCO_val2014_000000000009.jpg,high,c\n", "agg_score is not a number: 'high'"),
         ({"annotations": [{"id": 1, "image_id": 7, "caption": "A crow.", "foil": True}]}, "annotations[0]: no annotation of id 1 has foil false"),
+        ({"annotations": [{"id": [1], "image_id": [7], "caption": "A crow.", "foil": True}, 3]}, "annotations[1]: an object is wanted"),
+        ({"images": [7], "annotations": [{"id": 1, "image_id": [7], "caption": "a", "foil": True}, {"id": 1, "image_id": 7, "caption": "b", "foil": False}]}, "annotations[0]: the photo is '[7]', neither a name nor"),
         ({"annotations": [{"id": 1, "image_id": 7, "caption": "A crow.", "foil": "yes"}]}, "foil is \"'yes'\", neither true nor false"),
         ("Input.image_url;Input.text1;Answer.Q1Answer\nhttp://x/000000000007.jpg;a cat;five\n", "line 2: Answer.Q1Answer is not a number: 'five'"),
         ("Input.image_url;Input.text1;Answer.Q1Answer\nhttp://x/000000000007.jpg;a cat;5\n", "line 2: no 'Answer.Q2Answer'"),
@@ -100,6 +102,7 @@ def test_faults_have_their_place(make, refs, content, text):
         ("3.jpg\t2.jpg#0\t1\t1\t2\n", "line 1: no captions of '3.jpg' in"),
         ("1.jpg\t2.jpg#0\t1\tx\t2\n", "line 1: a rating is not a number: 'x'"),
         ("1.jpg\t2.jpg#0\t1\tinf\t2\n", "line 1: a rating is not a number"),
+        ("1.jpg\t2.jpg#0\t0.7\t1\t1\n", "line 1: ratings are 0.7, 1, 1, and an expert's are 1 to 4"),
         ("1.jpg\t2.jpg#0\t0.5\t1\t1\n1.jpg\t2.jpg#0\t0.7\t1\t1\n", "line 2: 0.7 is not the share of 1 yes and 1 no"),
     ],
 )  # fmt: skip
@@ -215,7 +218,7 @@ def test_matlab_files_need_scipy(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "key"),
     [
-        (974, 974), ("COCO_val2014_000000000974.jpg", 974), ("000000000974.jpg", 974), ("val2014/COCO_val2014_000000000974.jpg", 974),
+        (974, 974), ("974", 974), ("COCO_val2014_000000000974.jpg", 974), ("000000000974.jpg", 974), ("val2014/COCO_val2014_000000000974.jpg", 974),
         ("http://x.org/COCO_train2014_000000000974.jpg", 974), ("36979.jpg", "36979"), ("2258277193_586949ec62.jpg.1", "2258277193_586949ec62"),
     ],
 )  # fmt: skip
