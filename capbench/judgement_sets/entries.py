@@ -63,14 +63,14 @@ class Work:
         """The parts of the list that each entry has under a key, each as (entry, part)."""
         found = []
         for entry in entries:
-            inner = entry.value.get(key) if isinstance(entry.value, dict) else None
-            if isinstance(inner, list):
-                found += [Row(f"{entry.where} {key}[{i}]", (entry.value, one)) for i, one in enumerate(inner)]
-            else:
-                self.faults.append(Fault(entry.where, f"it has no list of {key}"))
+            try:
+                inner = enumerate(a_list(entry.value, key))
+                found += [Row(f"{entry.where} {key}[{i}]", (entry.value, one)) for i, one in inner]
+            except Wrong as wrong:
+                self.faults.append(Fault(entry.where, wrong.what, wrong.cure))
         return found
 
-    def kept(self, references: Sequence[str], usual: int = 0) -> list[str]:
+    def kept(self, references: Sequence[str]) -> list[str]:
         """The first of the references, as many as are wanted.
 
         Raises:
@@ -78,8 +78,7 @@ class Work:
         """
         if not references:
             raise LeftOut("no reference is left")
-        wanted = usual if self.references is None else self.references
-        return list(references[: wanted or None])
+        return list(references[: self.references or None])
 
 
 def listed(values: Sequence[Any], place: str) -> list[Row]:
@@ -114,6 +113,14 @@ def part(value: Any, key: str) -> Any:
     if key not in value:
         raise Wrong(f"no {key!r}", f"it has: {', '.join(map(quoted, value)) or 'nothing'}")
     return value[key]
+
+
+def a_list(value: Any, key: str) -> list[Any]:
+    """A list of whatever."""
+    found = part(value, key)
+    if not isinstance(found, list):
+        raise Wrong(f"{key} is {kind_of(found) if not isinstance(found, str) else 'a text'}, not a list")
+    return found
 
 
 def text(value: Any, key: str) -> str:

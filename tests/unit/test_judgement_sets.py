@@ -76,7 +76,7 @@ def told(stop):
         ([THUMB, {**THUMB, "human_score": "good"}], "line 2: total is not a number: 'good'"),
         ([THUMB, {**THUMB, "image": 7}], "line 2: image is a number (7), not text"),
         ({"1": {**CLIPSCORE["1"], "human_judgement": [JUDGED, {"caption": "a"}]}}, "entry '1' human_judgement[1]: no 'rating'"),
-        ({**CLIPSCORE, "2": {"image_path": "b"}}, "entry '2': it has no list of human_judgement"),
+        ({**CLIPSCORE, "2": {"image_path": "b"}}, "entry '2': no 'human_judgement' (it has: 'image_path')"),
         ("caption,image,agg_score,sampling_method\nx:sentid:99,COCO_val2014_000000000007.jpg,1,c\n", "line 2: no caption number '99'"),
         ("caption,image,agg_score,sampling_method\nx:sentid:1,COCO_val2014_000000000007.jpg,1\n", "line 2: 3 cells where the header has 4"),
         ("caption,image,agg_score,sampling_method\nx:sentid:1,COCO_val2014_000000000009.jpg,high,c\n", "agg_score is not a number: 'high'"),
