@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, plugins, store
+from capbench import engine, groups, plugins, store
 from capbench.errors import MissingPart, UsageError
 from capbench.leaderboard import Board, gather
 from capbench.scoring import Part
@@ -30,8 +30,9 @@ class Options(TypedDict, total=False):
 
     backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
     run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
-    spec for the benchmark's data; data: the folder they are in. name: the captioner's name in tables.
-    fresh: start over.
+    spec for the benchmark's data; data: the folder they are in; images: the folder of the pictures.
+    name: the captioner's name in tables. fresh: start over. by: a tag of the items; ``Run.groups`` then
+    holds every number for each of its values (default: the benchmark's).
     """
 
     backends: Mapping[str, str]
@@ -41,8 +42,10 @@ class Options(TypedDict, total=False):
     device: str
     dataset: str
     data: str
+    images: str
     name: str
     fresh: bool
+    by: str
 
 
 def run(
@@ -62,16 +65,36 @@ def run(
     Raises:
         UsageError, MissingPart, BadData: before any work; TooManyUnscored: when all is done and kept.
     """
-    result = engine.run(engine.plan(job_of(captioner, benchmark, metrics, **options)))
+    job = job_of(captioner, benchmark, metrics, **options)
+    by = tag_of(job, options.get("by", ""))
+    result = engine.run(engine.plan(job))
     engine.refuse_unscored(result.run, result.asked, max_missing)
-    return replace(result.run, summaries=result.asked)
+    return split(replace(result.run, summaries=result.asked), by)
+
+
+def tag_of(job: engine.Job, by: str) -> str:
+    """The tag to split by: the one asked for, else the benchmark's; known before any work starts.
+
+    Raises:
+        UsageError: no item has it.
+    """
+    tag = by or job.benchmark.by
+    if tag:
+        groups.values_of([s.tags for s in job.benchmark.samples[: job.limit or None]], tag, job.benchmark.name)
+    return tag
+
+
+def split(run_: Run, by: str) -> Run:
+    """The run with its numbers in each group of a tag ("": as it is)."""
+    return replace(run_, groups=groups.split(run_, by)) if by else run_
 
 
 def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Unpack[Options]) -> engine.Job:
     """What ``run`` will do, built and checked as far as names and files go."""
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
-    bench = benchmarks.load(benchmark, options.get("dataset", ""), options.get("data", ""))
+    places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
+    bench = benchmarks.load(benchmark, *places)
     runs = options.get("runs", RUNS)
     return engine.Job(
         captioner=loaded.value,
@@ -127,7 +150,7 @@ def label_of(captioner: Any, spec: str) -> str:
     return "-".join([str(captioner.name), *values])
 
 
-def score(
+def score(  # noqa: PLR0913 -- one parameter for each option of the command
     predictions: str | Path,
     references: str | Path,
     metrics: Sequence[str] = (),
@@ -137,12 +160,14 @@ def score(
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    by: str = "",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
+    by: a column of ``references`` by which the numbers are split, into ``Run.groups``.
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -150,15 +175,16 @@ def score(
     for path in (predictions, references):
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}")
-    dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
+    dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None)
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, by=by)
 
 
-def load_run(folder: str | Path) -> Run:
-    """Read a run's folder.
+def load_run(folder: str | Path, by: str = "") -> Run:
+    """Read a run's folder. by: a tag of its items, by which the numbers are split into ``Run.groups``.
 
     Raises:
+        UsageError: no item has such a tag.
         BadData: no run there, or a damaged one.
     """
     path = Path(folder)
@@ -169,7 +195,8 @@ def load_run(folder: str | Path) -> Run:
     captions = store.parse_captions(captions_file.read_bytes(), captions_file) if captions_file.exists() else ()
     ids = tuple(dict.fromkeys(c.id for c in captions)) or None
     scored = store.read_scores(path, ids)
-    return Run(record, store.read_summary(path), captions, scored, ids or (), path)
+    tags = store.read_tags(path, ids or ())
+    return split(Run(record, store.read_summary(path), captions, scored, ids or (), path, tags), by)
 
 
 def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", sort: str = "") -> list[Board]:
@@ -179,7 +206,10 @@ def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", 
 
 
 def scores_object(run_: Run) -> dict[str, Any]:
-    """A run's numbers as plain data for --json: ``scores`` lists metric, column, value, low, high and the rest."""
+    """A run's numbers as plain data for --json: ``scores`` lists metric, column, value, low, high and the rest.
+
+    ``groups`` is there where a tag was asked for: tag, name, value, items and scores of each group.
+    """
     folder = None if run_.folder is None else str(run_.folder)
     return {
         "captioner": run_.record.label,
@@ -187,6 +217,7 @@ def scores_object(run_: Run) -> dict[str, Any]:
         "run": folder,
         "scores": [asdict(summary) for summary in run_.summaries],
         "notes": list(run_.record.notes),
+        **({"groups": [asdict(group) for group in run_.groups]} if run_.groups else {}),
     }
 
 

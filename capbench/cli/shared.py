@@ -35,6 +35,13 @@ def json_option(command: F) -> F:
     return made
 
 
+def by_option(command: F) -> F:
+    """--by TAG."""
+    text = "Split the table by a tag of the items, as in domain; the whole comes last."
+    made: F = click.option("--by", default="", metavar="TAG", help=text)(command)
+    return made
+
+
 def missing_option(command: F) -> F:
     """--max-missing."""
     text = "The share of rows that may be unscored before the exit code is 5."
