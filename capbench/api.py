@@ -112,9 +112,10 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
 
 
 def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark) -> tuple[Part, ...]:
-    """The metrics asked for, else the benchmark's, else the default ones."""
+    """The metrics asked for, else the benchmark's, else the default ones where there are references."""
     stated = {entry.use: entry for entry in bench.metrics}
-    specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
+    default = DEFAULT_METRICS if any(sample.references for sample in bench.samples) else ()
+    specs = list(metrics) or list(stated) or list(default)
     parts = []
     for spec in dict.fromkeys(specs):
         loaded = plugins.load("metrics", spec)

@@ -106,7 +106,8 @@ def write(found: Results, out: Path, inside: str = "") -> None:
         UsageError: a zip without ``inside``, or the other way round; a name that COCO's server does not take.
         BadData: ``out`` is there and is no zip.
     """
-    data = (json.dumps(list(found.rows), ensure_ascii=True, allow_nan=False, indent=0) + "\n").encode()
+    lines = ",\n".join(json.dumps(row, ensure_ascii=True, allow_nan=False) for row in found.rows)
+    data = f"[\n{lines}\n]\n".encode()
     zipped = out.suffix.lower() == ".zip"
     if zipped != bool(inside):
         cure = "capbench export RUN results.zip --inside captions_val2014_NAME_results.json"

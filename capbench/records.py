@@ -48,7 +48,8 @@ def read(
 
     field, id_field: where texts and ids stand, dotted for nested objects (``outputs.blip2``); several
     fields are several texts of an id.
-    want: which of several known keys is taken first, a system's captions or people's references.
+    want: which of several known keys is taken first, a system's captions or people's references; or that
+    there are none, as in a list of pictures to describe.
     repeats: rows of one id with a text each are joined into one record, as in Flickr's captions.txt.
     tags: keys of what items are grouped by. without: flags of COCO annotations, such as ``is_rejected``; one
     that is true takes the annotation out, and an image that has no other annotation goes with it.
@@ -158,12 +159,13 @@ def from_rows(rows: Sequence[Row], name: str, keys: Keys, want: Want) -> Found:
     id_key = keys.id or common_key(values, ID_KEYS)
     if not id_key or all(dig(value, id_key) is MISSING for value in values):
         raise no_key(name, "id", keys.id, list(values[0]))
-    texts = text_keys(values, name, keys, want)
+    texts = text_keys(values, name, keys, want) if want != "nothing" else ()
     for row in good:
         raw = dig(row.value, id_key)
         identity = checked_id(raw, row.where, repr(id_key), found)
         if identity is not None:
-            found.records.append(record(identity, raw, row_texts(row.value, texts), row.where, row.value, keys, found))
+            own = row_texts(row.value, texts) if texts else ()
+            found.records.append(record(identity, raw, own, row.where, row.value, keys, found))
     return found
 
 
@@ -233,6 +235,8 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
         if entry.number != known.number:
             forms = f"{entry.id} and {entry.id!r}" if known.number else f"{entry.id!r} and {entry.id}"
             found.faults.append(Fault(entry.where, f"id {forms} are the same id; the other is at {known.where}"))
+        elif repeats and not entry.texts and not known.texts and entry.tags == known.tags:
+            continue  # a list of pictures may name one in several rows
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
             cure = "either one list of texts or one text an entry" if repeats else ONE_EACH
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from capbench.records_raw import quoted
 from capbench.types import Failure
 
-Want = Literal["captions", "references"]
+Want = Literal["captions", "references", "nothing"]
 
 ID_KEYS = (
     "id", "image_id", "image", "file_name", "filename", "img_id", "cocoid", "image_name", "filepath",
@@ -30,6 +30,7 @@ TEXT_KEYS: Mapping[Want, tuple[str, ...]] = {
         "references", "refs", "reference", "captions", "sentences", "caption", "text", "raw", "title",
         "comment", "description",
     ),
+    "nothing": (),
 }  # fmt: skip
 REASON_KEYS = ("reason", "error")
 NUMBERED = re.compile(r"(caption|ref|reference|comment|sentence)[_ ]?\d+")

@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     if as_json:
         echo(json.dumps(api.scores_object(shown), indent=1, allow_nan=False))
     else:
-        echo(numbers_table(result.asked))
+        echo(numbers_table(result.asked) if result.asked else "captions only: no references, and no metric was named")
         if shown.groups:
             echo("\n" + group_tables.one_run(shown.groups))
         made = sum(work.made for work in result.work if work.need.cached)

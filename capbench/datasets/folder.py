@@ -26,6 +26,7 @@ class Folder:
     field, id_field: where references and ids stand in the file, dotted for nested objects; several fields,
     with commas between them, are several references.
     tags: columns by which tables can be split, as in ``'category'``; several with commas.
+    references: False for a file that only lists the pictures, as those of hidden test sets do.
 
     An item's id is as the file gives it. Its picture is the file's own image name or else the id, with or
     without extension; the exact name comes first. Pictures that the file does not name are left out.
@@ -39,6 +40,7 @@ class Folder:
     field: str = ""
     id_field: str = ""
     tags: str = ""
+    references: bool = True
 
     def load(self) -> Sequence[Sample]:
         """All samples, in the file's order, by name where there is no file, or in that of ``ids``.
@@ -60,7 +62,7 @@ class Folder:
             file,
             field=names_in(self.field),
             id_field=self.id_field,
-            want="references",
+            want="references" if self.references else "nothing",
             repeats=True,
             tags=names_in(self.tags),
         )
