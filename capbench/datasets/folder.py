@@ -28,6 +28,10 @@ class Folder:
     tags: columns by which tables can be split, as in ``'category'``; several with commas.
     references: False for a file that only lists the pictures, as those of hidden test sets do.
 
+    TextCaps is ``folder(captions='TextCaps_0.1_val.json', field='caption_str', id_field='image_id')``: a row a
+    caption below ``data`` (facebookresearch/mmf, ``M4C_Captioner/scripts/textcaps_eval.py``, which takes every
+    row's ``caption_str`` as a reference of its ``image_id``).
+
     An item's id is as the file gives it. Its picture is the file's own image name or else the id, with or
     without extension; the exact name comes first. Pictures that the file does not name are left out.
     """

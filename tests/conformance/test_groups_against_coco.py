@@ -11,8 +11,6 @@ from pycocoevalcap.rouge.rouge import Rouge
 from capbench import api
 from capbench.backends.ptb import Ptb
 
-SYSTEM = "Vinyals-et-al-2017"
-
 
 @pytest.fixture(scope="module")
 def photos(shared):
@@ -63,7 +61,6 @@ def test_pictures_by_category_in_another_language(shared):
     path = str(shared / "tuxpaint" / "photos.jsonl.gz")
     dataset = f"folder(captions={path!r}, field='translations.ja', id_field='image', tags='category')"
     metrics = ["chrf", "cider(tokenizer='whitespace')"]
-    # 370 of the 404 pictures have a Japanese caption; the others are faults, so they are left out by name
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     assert {row["category"] for row in rows} >= {"animals/amphibians", "animals/birds"}
