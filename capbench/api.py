@@ -73,15 +73,16 @@ def run(
 
 
 def tag_of(job: engine.Job, by: str) -> str:
-    """The tag to split by: the one asked for, else the benchmark's; known before any work starts.
+    """The tag to split by: the one asked for, else the benchmark's if some item has it; before any work starts.
 
     Raises:
-        UsageError: no item has it.
+        UsageError: no item has the one asked for.
     """
-    tag = by or job.benchmark.by
-    if tag:
-        groups.values_of([s.tags for s in job.benchmark.samples[: job.limit or None]], tag, job.benchmark.name)
-    return tag
+    tags = [sample.tags for sample in job.benchmark.samples[: job.limit or None]]
+    if by:
+        groups.values_of(tags, by, job.benchmark.name)
+    usual = job.benchmark.by
+    return by or (usual if any(usual in own for own in tags) else "")
 
 
 def split(run_: Run, by: str) -> Run:
@@ -194,10 +195,9 @@ def load_run(folder: str | Path, by: str = "") -> Run:
         raise MissingPart(f"{path} is not finished", "run the same command again: it goes on where it stopped")
     captions_file = path / store.CAPTIONS
     captions = store.parse_captions(captions_file.read_bytes(), captions_file) if captions_file.exists() else ()
-    ids = tuple(dict.fromkeys(c.id for c in captions)) or None
+    ids = tuple(dict.fromkeys(c.id for c in captions)) or tuple(store.read_items(path))
     scored = store.read_scores(path, ids)
-    tags = store.read_tags(path, ids or ())
-    return split(Run(record, store.read_summary(path), captions, scored, ids or (), path, tags), by)
+    return split(Run(record, store.read_summary(path), captions, scored, ids, path, store.read_tags(path, ids)), by)
 
 
 def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", sort: str = "") -> list[Board]:

@@ -40,16 +40,17 @@ def split(run: Run, tag: str) -> tuple[Group, ...]:
     codes = np.array([places[value] for value in values], np.int64)
     scored = {metric.key: metric for metric in run.scored}
     specs = {stated.short: stated.spec for stated in run.record.metrics}
-    found: list[list[GroupScore]] = [[] for _ in names]
+    found: list[dict[tuple[str, str], GroupScore]] = [{} for _ in names]
     for short, summaries in by_metric(run.summaries).items():
         metric = scored[f"{summaries[0].metric}#{short}"]
         reduce = getattr(plugins.load("metrics", specs[short]).value, "reduce", None)
         for code, scores in enumerate(found):
-            scores.extend(group_scores(summaries, metric, codes == code, reduce))
-    groups = [
-        Group(tag, title(value), value, int(np.count_nonzero(codes == code)), tuple(found[code]))
-        for code, value in enumerate(names)
-    ]
+            made = group_scores(summaries, metric, codes == code, reduce)
+            scores.update({(score.short, score.column): score for score in made})
+    groups = []
+    for code, value in enumerate(names):
+        scores_in_order = tuple(found[code][s.short, s.column] for s in run.summaries)
+        groups.append(Group(tag, title(value), value, int(np.count_nonzero(codes == code)), scores_in_order))
     return (*groups, Group(tag, ALL, None, len(values), tuple(whole(summary) for summary in run.summaries)))
 
 

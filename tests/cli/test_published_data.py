@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from capbench import benchmark
+from capbench import api, benchmark
 
 DOMAINS = ["in-domain", "near-domain", "out-domain"]
 
@@ -329,6 +329,8 @@ def test_a_split_is_not_written_and_an_unknown_tag_is_named(capbench, tmp_path, 
     assert capbench("leaderboard", "vizwiz-val", "--write", "t").code == 0
     said = capbench("leaderboard", "--runs", "t/entries", "--by", "text_detected")
     assert (said.code, "| false | 2 |" in said.out, "| true | 3 |" in said.out) == (0, True, True)
+    (entry,) = (tmp_path / "t" / "entries").iterdir()
+    assert [g.items for g in api.load_run(entry, by="text_detected").groups] == [2, 3, 5]
     for tags in tmp_path.glob("runs/vizwiz-val/*/tags.parquet"):
         tags.unlink()
     assert capbench("run", "shuffled", "-b", "vizwiz-val", "--data", ".", *METRICS).code == 0
@@ -337,3 +339,21 @@ def test_a_split_is_not_written_and_an_unknown_tag_is_named(capbench, tmp_path, 
     assert capbench("run", "constant(text='a can')", "-b", "vizwiz-val", "--data", ".", *METRICS).code == 0
     assert capbench("leaderboard", "vizwiz-val", "--by", "text_detected").code == 0
     assert len(capbench("leaderboard", "vizwiz-val", "--by", "text_detected").out.splitlines()) > 8
+
+
+def test_other_data_without_the_usual_tag_are_not_split(capbench, tmp_path):
+    nocaps(tmp_path)
+    path = str(tmp_path / "nocaps_val_4500_captions.json")
+    words = [
+        "run",
+        "constant(text='a thing')",
+        "-b",
+        "nocaps-val",
+        "--dataset",
+        f"coco(annotations={path!r})",
+        *METRICS,
+    ]
+    said = capbench(*words, "--runs", tmp_path, "--json")
+    assert (said.code, "groups" in said.data) == (0, False)
+    said = capbench(*words, "--runs", tmp_path, "--by", "domain")
+    assert (said.code, "no tags to split by" in said.err) == (2, True)
