@@ -52,14 +52,18 @@ def one_run(found: Sequence[Group]) -> str:
             mark = f" ({first.mark})" if first.mark else ""
             counts = [str(score.n), str(score.unscored)]
             rows.append([escape(first.label) + mark, escape(group.name), text.partition(" (")[0], *counts])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    left = (0, 1)
+    return plain_table(rows, left=(0, 1))
+
+
+def plain_table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """Rows of cells, the first being the heads, as a table that is also Markdown; ``left``: columns not of numbers."""
+    widths = [max(len("---" if i in left else "---:"), *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
     rule = ["-" * (w - 1) + ("-" if i in left else ":") for i, w in enumerate(widths)]
-    lines = [
+    cells = [
         [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         for row in rows
     ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
+    return "\n".join("| " + " | ".join(line) + " |" for line in [cells[0], rule, *cells[1:]])
 
 
 def split_boards(boards: Sequence[Board], roots: Sequence[Path], tag: str) -> tuple[list[GroupBoard], list[str]]:
