@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, groups, plugins, store
+from capbench import engine, groups, languages, plugins, store
 from capbench.errors import MissingPart, UsageError
 from capbench.leaderboard import Board, gather
 from capbench.scoring import Part
@@ -31,8 +31,9 @@ class Options(TypedDict, total=False):
     backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
     run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
     spec for the benchmark's data; data: the folder they are in; images: the folder of the pictures.
-    name: the captioner's name in tables. fresh: start over. by: a tag of the items; ``Run.groups`` then
-    holds every number for each of its values (default: the benchmark's).
+    name: the captioner's name in tables. fresh: start over. lang: the language of the captions, as in zh or
+    pt-BR, for metrics whose spec names none (default: the benchmark's, else English). by: a tag of the items;
+    ``Run.groups`` then holds every number for each of its values (default: the benchmark's).
     """
 
     backends: Mapping[str, str]
@@ -46,6 +47,7 @@ class Options(TypedDict, total=False):
     name: str
     fresh: bool
     by: str
+    lang: str
 
 
 def run(
@@ -102,7 +104,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         origin=loaded.origin,
         label=options.get("name") or label_of(loaded.value, spec),
         benchmark=bench,
-        parts=metric_parts(metrics, bench),
+        parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
         limit=options.get("limit", 0),
@@ -112,14 +114,25 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
     )
 
 
-def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark) -> tuple[Part, ...]:
-    """The metrics asked for, else the benchmark's, else the default ones where there are references."""
+def metric_parts(
+    metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "", device: str = ""
+) -> tuple[Part, ...]:
+    """The metrics asked for, else the benchmark's, else the default ones where there are references.
+
+    lang: for metrics whose spec names no language (default: the benchmark's). device: for those that have one.
+
+    Raises:
+        UsageError: an unknown metric or language, or a language that a metric lacks.
+    """
+    spoken = lang or bench.lang
+    given = {"lang": spoken and languages.find(spoken).code, "device": device}
+    defaults = {name: value for name, value in given.items() if value}
     stated = {entry.use: entry for entry in bench.metrics}
     default = DEFAULT_METRICS if any(sample.references for sample in bench.samples) else ()
     specs = list(metrics) or list(stated) or list(default)
     parts = []
     for spec in dict.fromkeys(specs):
-        loaded = plugins.load("metrics", spec)
+        loaded = plugins.load("metrics", spec, defaults)
         entry = stated.get(spec, benchmarks.MetricEntry(spec))
         parts.append(Part(loaded.value, loaded.origin, spec, entry.label, entry.headline))
     return tuple(parts)
@@ -163,6 +176,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     samples: int = 1,
     extra: str = "error",
     by: str = "",
+    lang: str = "",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
@@ -170,6 +184,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
     by: a column of ``references`` by which the numbers are split, into ``Run.groups``.
+    lang: the language of the captions (default: English).
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -179,7 +194,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, by=by)
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by)
 
 
 def load_run(folder: str | Path, by: str = "") -> Run:

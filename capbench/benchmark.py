@@ -60,6 +60,7 @@ class BenchmarkFile:
     refs: str = "all"
     samples: int = 1
     by: str = ""
+    lang: str = ""
     backends: Mapping[str, str] = field(default_factory=dict)
     bags: Mapping[str, BagsEntry] = field(default_factory=dict)
     metrics: Sequence[MetricEntry] = ()
@@ -69,7 +70,8 @@ class BenchmarkFile:
 class Benchmark:
     """A loaded benchmark: its samples in order, and everything that the file states.
 
-    digest: of ids and references, in id order. bag_sets: those of the dataset and of the file.
+    digest: of ids and references, in id order. bag_sets: those of the dataset and of the file. lang: the
+    language of its captions ("": English).
     """
 
     name: str
@@ -82,6 +84,7 @@ class Benchmark:
     bag_sets: Mapping[str, BagSet] = field(default_factory=dict)
     metrics: tuple[MetricEntry, ...] = ()
     by: str = ""
+    lang: str = ""
 
 
 def folder() -> Path:
@@ -157,7 +160,8 @@ def load(name: str, dataset: str = "", data: str = "", images: str = "") -> Benc
         dict(made.backends),
         sets,
         tuple(made.metrics),
-        made.by,
+        by=made.by,
+        lang=made.lang,
     )
 
 

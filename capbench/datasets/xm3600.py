@@ -21,7 +21,7 @@ LOCALE = "image/locale"
 
 @dataclass(frozen=True, slots=True)
 class Xm3600:
-    """Crossmodal-3600 (Thapliyal et al. 2022) in one language; choose the metrics' tokenizer to fit.
+    """Crossmodal-3600 (Thapliyal et al. 2022) in one language, which the metrics must be told too (``--lang``).
 
     annotations: ``captions.jsonl`` as published: a line an image with ``image/key``, ``image/locale`` and, under
     each language, ``caption`` (a list), ``caption/tokenized`` and ``caption/tokenized/lowercase``; the raw

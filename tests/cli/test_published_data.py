@@ -252,6 +252,21 @@ def test_a_language_of_xm3600(capbench, tmp_path):
     thai = benchmark.load(spec.format("th")).samples
     assert thai[0].references == ("บ้าน 0", "ถนน 0")
     assert thai[0].tags == {"lang": "th", "locale": "th"}
+    said = capbench(
+        "run",
+        "constant(text='บ้าน')",
+        "-b",
+        spec.format("th"),
+        "--lang",
+        "th",
+        "--by",
+        "locale",
+        "--json",
+        "--runs",
+        tmp_path,
+    )
+    assert (said.code, [g["name"] for g in said.data["groups"]]) == (0, ["en", "th", "all"])
+    assert {s["signature"].count("sacrebleu/char") for s in said.data["scores"]} == {1}
     said = capbench("run", "human", "-b", spec.format("thai"), "--runs", tmp_path)
     assert (said.code, "no language 'thai'\n  -> did you mean th" in said.err) == (2, True)
     said = capbench("run", "human", "-b", spec.format("fr"), "--runs", tmp_path)
