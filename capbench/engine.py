@@ -185,7 +185,7 @@ def run(plan: Plan) -> Result:
             all_summaries,
             changed=bool(made or new_scored) or record.status != "finished",
         )
-        done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder)
+        done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
     shorts = {signature.short for signature in plan.signatures.values()}
     asked = tuple(s for s in all_summaries if s.short in shorts)
     return Result(done, asked, tuple(work), len(made), len(new_scored))
@@ -197,7 +197,7 @@ def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summa
     if folder is None or not (folder / store.RUN).exists():
         return None, (), ()
     if plan.job.fresh:
-        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY):
+        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY, store.TAGS):
             (folder / name).unlink(missing_ok=True)
         return None, (), ()
     record = store.read_record(folder)
@@ -332,6 +332,8 @@ def finish(
         backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
         circumstance={**record.circumstance, "finished": finished},
     )  # fmt: skip
+    if plan.folder is not None:  # a run of an earlier capbench, or of other tags=, gets them without work
+        store.write_tags(plan.folder, plan.judged.ids, plan.judged.tags)
     if not changed:
         return record
     if plan.folder is not None:

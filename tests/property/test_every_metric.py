@@ -125,6 +125,17 @@ def dataset_spec(name, tmp_path):
         path = tmp_path / "captions.jsonl"
         path.write_text('{"id": "a", "caption": "x"}\n{"id": "b", "caption": "y"}\n')
         return f"folder(captions={str(path)!r})"
+    if name == "xm3600":
+        path = tmp_path / "captions.jsonl"
+        lines = [{"image/key": key, "image/locale": "th", "en": {"caption": [key, "x"]}} for key in "ab"]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return f"xm3600(annotations={str(path)!r})"
+    if name == "detailcaps":
+        path = tmp_path / "rows.jsonl"
+        texts = [f"GT_Caption_{who}" for who in ("GPT4O", "GPT4V", "Gemini15Pro")]
+        rows = [{"image": key, "source": "COCO", **dict.fromkeys(texts, f"long {key}")} for key in "ab"]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return f"detailcaps(annotations={str(path)!r})"
     return "scenes(n=14)" if name == "scenes" else name
 
 
