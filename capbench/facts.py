@@ -16,7 +16,10 @@ from capbench.types import BagSet, Failure, ImageRef
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What benchmark and captioner give: one entry an item, in the benchmark's order."""
+    """What benchmark and captioner give: one entry an item, in the benchmark's order.
+
+    captions: every caption, those of an item side by side; each: how many an item has.
+    """
 
     ids: tuple[str, ...]
     images: tuple[ImageRef | None, ...]
@@ -24,6 +27,7 @@ class Facts:
     tags: tuple[Mapping[str, str], ...]
     bag_sets: Mapping[str, BagSet] = field(default_factory=dict)
     captions: tuple[str | Failure, ...] = ()
+    each: int = 1
 
 
 def facts_of(benchmark: Benchmark, limit: int) -> Facts:
@@ -48,10 +52,10 @@ def restricted(bags: BagSet, ids: set[str]) -> BagSet:
     return replace(bags, bags=kept, digest=bag_digest(kept))
 
 
-def leave_one_out(facts: Facts) -> Facts:
-    """The facts without the first reference of each item."""
+def leave_out(facts: Facts, n: int) -> Facts:
+    """The facts without the first n references of each item."""
     offsets = facts.references.offsets
-    rest = [facts.references.values[a + 1 : b] for a, b in itertools.pairwise(offsets)]
+    rest = [facts.references.values[min(a + n, b) : b] for a, b in itertools.pairwise(offsets)]
     return replace(facts, references=ragged(rest))
 
 

@@ -15,6 +15,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -24,6 +25,12 @@ from capbench.cli.shared import (
 @metric_option
 @backend_option
 @lang_option
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Captions an image, each with its own seed; metrics of one caption score the first.",
+)
 @click.option("-n", "limit", type=click.IntRange(min=0), default=0, help="Only the first N items (0: all).")
 @click.option("--data", default="", metavar="DIR", help="Where the benchmark's data are.")
 @click.option("--dataset", default="", metavar="SPEC", help="Another dataset spec for the same data.")
@@ -45,9 +52,10 @@ from capbench.cli.shared import (
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str, limit: int,
-    data: str, dataset: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float, beams: int,
-    seed: int, device: str, fresh: bool, dry_run: bool, max_missing: float, as_json: bool,
+    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
+    samples: int | None, limit: int, data: str, dataset: str, name: str, runs: str, prompt: str, max_tokens: int,
+    temperature: float, beams: int, seed: int, device: str, fresh: bool, dry_run: bool, max_missing: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -61,8 +69,8 @@ def command(  # noqa: PLR0913 -- one parameter for each option
 
     generation = Generation(prompt, max_tokens, temperature, beams, seed)
     job = api.job_of(
-        captioner, benchmark, metrics, backends=bindings(backends), limit=limit, runs=runs, generation=generation,
-        device=device, dataset=dataset, data=data, name=name, fresh=fresh, lang=lang,
+        captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
+        generation=generation, device=device, dataset=dataset, data=data, name=name, fresh=fresh, lang=lang,
     )  # fmt: skip
     plan = engine.plan(job)
     if dry_run:
@@ -74,6 +82,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         echo(json.dumps(api.scores_object(shown), indent=1, allow_nan=False))
     else:
         echo(numbers_table(result.asked))
+        tell(result.run.record.notes)
         made = sum(work.made for work in result.work if work.need.cached)
         new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
         click.echo(f"{result.run.folder}: {new}", err=True)

@@ -15,6 +15,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -26,7 +27,13 @@ from capbench.cli.shared import (
 @backend_option
 @lang_option
 @click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Captions an image; metrics of one caption score the first.",
+)
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
 @missing_option
@@ -51,5 +58,9 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     )  # fmt: skip
     if per_item:
         write_file(Path(per_item), api.per_item_lines(run).encode())
-    echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False) if as_json else numbers_table(run.summaries))
+    if as_json:
+        echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False))
+    else:
+        echo(numbers_table(run.summaries))
+        tell(run.record.notes)
     engine.refuse_unscored(run, run.summaries, max_missing)
