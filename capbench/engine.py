@@ -103,7 +103,7 @@ def plan(job: Job) -> Plan:
     stated = [need for part in job.parts for need in part.needs.values()]
     needs = closure([*own_needs, *stated])
     bound, problems = bind(needs, job.aliases)
-    problems += missing_facts(needs, judged)
+    problems += missing_facts(needs, judged, fewer)
     problems = [*own_problems(job, samples), *problems]
     if problems:
         lines = [f"{p.what}\n     -> {p.cure}" for p in problems]

@@ -18,7 +18,7 @@ from capbench import plugins
 from capbench.bags import galleries
 from capbench.cache import Cache, value_key
 from capbench.errors import CapbenchError, UsageError
-from capbench.facts import Facts, bag_set
+from capbench.facts import Facts, all_captions, bag_set, first_captions
 from capbench.needs import AllCaptions, Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
 from capbench.progress import progress
 from capbench.protocols import DerivedNeed, Need, Problem
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # items a cache commit: what a killed run can lose of its encoding
 CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
-NO_CAPTION = Failure("the captioner has not answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +188,11 @@ def fact_values(facts: Facts, need: Need) -> Flat:
     """A fact as flat values with the names that identify them in the cache."""
     if isinstance(need, Images):
         return Flat([picture(image) for image in facts.images], [f"i:{i.digest}" if i else "" for i in facts.images])
-    if isinstance(need, Captions):
-        texts: Sequence[str | Failure] = facts.captions[:: facts.each] or [NO_CAPTION] * len(facts.ids)
-        return Flat(texts, ["" if isinstance(t, Failure) else f"t:{t}" for t in texts])
-    if isinstance(need, AllCaptions):
-        texts = facts.captions or [NO_CAPTION] * (facts.each * len(facts.ids))
-        names = ["" if isinstance(t, Failure) else f"t:{t}" for t in texts]
-        return Flat(texts, names, np.arange(len(facts.ids) + 1, dtype=np.int64) * facts.each)
+    if isinstance(need, Captions | AllCaptions):
+        several = isinstance(need, AllCaptions)
+        texts = all_captions(facts) if several else first_captions(facts)
+        names = ["" if isinstance(text, Failure) else f"t:{text}" for text in texts]
+        return Flat(texts, names, np.arange(len(facts.ids) + 1, dtype=np.int64) * facts.each if several else None)
     if isinstance(need, References):
         values = facts.references.values
         return Flat(values, [f"t:{text}" for text in values], facts.references.offsets)

@@ -11,7 +11,7 @@ from capbench.needs import AllCaptions, Captions
 from capbench.protocols import Need
 from capbench.types import Caption
 
-CURE = "give several captions an image: --samples 5 (a file has a list of 5 for each image, or 5 entries)"
+CURE = "give several captions an image: --samples K (a file holds a list of K for each image, or K entries)"
 
 
 def wanted_samples(captioner: Any, label: str, benchmark: Benchmark, asked: int) -> int:
