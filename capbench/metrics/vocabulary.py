@@ -100,9 +100,9 @@ def shares(grams: Grams, n: int) -> Array:
 
 def caption_counts(captions: Sequence[str], lists: Ragged[Words]) -> dict[str, Array]:
     """How many captions each item has, empty ones left out, and its share of the different ones."""
-    forms = [normal_form(text) for text in captions]
+    forms = [normal_form(text) if text.strip() else None for text in captions]
     often = Counter(forms)
-    there = np.array([float(bool(text.strip())) for text in captions])
+    there = np.array([float(form is not None) for form in forms])
     share = there / np.array([often[form] for form in forms])
     n = len(lists)
     return {
