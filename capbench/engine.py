@@ -146,7 +146,7 @@ def plan_lines(plan: Plan) -> list[str]:
     names = list(dict.fromkeys(need for part in plan.job.parts for need in closure(part.needs.values())))
     lines = [
         f"captioner  {plan.identity.captioner}",
-        f"items      {len(plan.given.ids)}",
+        f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
         f"run        {plan.folder or '-'}",
     ]
     with open_cache() as cache:

@@ -283,11 +283,10 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
 class Shared:
     """Values of needs that differ only in what they are of, and are not cached: made once for a text that both have.
 
-    words, place: texts as integer words, and the number of each by its name. values: name -> value.
+    words: texts as integer words, each set of them with the number of a text by its name. values: name -> value.
     """
 
-    words: Words = field(default_factory=lambda: Words.of([]))
-    place: Mapping[str, int] = field(default_factory=dict)
+    words: list[tuple[Words, Mapping[str, int]]] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -303,18 +302,20 @@ class Stage:
         """The values of all items as integer words, where the session gives such; else None."""
         if not wanted or not isinstance(self.need, Tokens) or not hasattr(self.session.get(), "words"):
             return None
-        if not wanted.keys() <= self.shared.place.keys():
+        known = next((known for known in self.shared.words if wanted.keys() <= known[1].keys()), None)
+        if known is None:
             try:
                 words = self.need.compute(self.session.get(), list(wanted.values()))
             except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
                 return None
             if not isinstance(words, Words) or len(words) != len(wanted):
                 return None
-            self.shared.words, self.shared.place = words, {name: i for i, name in enumerate(wanted)}
+            known = words, {name: i for i, name in enumerate(wanted)}
+            self.shared.words.append(known)
             self.made += len(wanted)
         failures = {i: item for i, item in enumerate(items) if isinstance(item, Failure)}
-        index = [-1 if i in failures else self.shared.place[name] for i, name in enumerate(names)]
-        return Chosen(self.shared.words, np.array(index, np.int64), failures)
+        index = [-1 if i in failures else known[1][name] for i, name in enumerate(names)]
+        return Chosen(known[0], np.array(index, np.int64), failures)
 
     def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""

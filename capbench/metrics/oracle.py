@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import UsageError
-from capbench.metrics.cider import SCALE, VARIANTS, Cider
-from capbench.metrics.sets import captions_each, one_of_each
-from capbench.needs import AllCaptions, References, Tokens
+from capbench.metrics.cider import SCALE, Cider
+from capbench.metrics.sets import captions_each, cider_needs, one_of_each
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -49,12 +47,7 @@ class OracleCider:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of all captions and of the references."""
-        if self.variant not in VARIANTS:
-            raise UsageError(f"oracle_cider: variant is one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        return {
-            "captions": Tokens(AllCaptions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        return cider_needs(self.name, self.variant, self.tokenizer)
 
     def rows(self, captions: Ragged[Words], references: Ragged[Words]) -> Mapping[str, Array]:
         """Best and mean of each item; NaN without a reference.

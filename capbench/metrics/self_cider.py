@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import BadData, UsageError
-from capbench.metrics.cider import SIGMA, VARIANTS, idf
+from capbench.errors import BadData
+from capbench.metrics.cider import SIGMA, idf
 from capbench.metrics.ngrams import ORDERS, Grams, Texts
-from capbench.metrics.sets import captions_each, side_by_side, texts_of
-from capbench.needs import AllCaptions, References, Tokens
+from capbench.metrics.sets import captions_each, cider_needs, side_by_side, texts_of
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words, spans
 from capbench.types import Column
@@ -52,12 +51,7 @@ class SelfCider:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of all captions and of the references."""
-        if self.variant not in VARIANTS:
-            raise UsageError(f"self_cider: variant is one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        return {
-            "captions": Tokens(AllCaptions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        return cider_needs(self.name, self.variant, self.tokenizer)
 
     def rows(self, captions: Ragged[Words], references: Ragged[Words]) -> Mapping[str, Array]:
         """One score an item.

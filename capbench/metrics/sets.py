@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capbench.errors import BadData
+from capbench.errors import BadData, UsageError
+from capbench.metrics.cider import VARIANTS
 from capbench.metrics.ngrams import Joined, Texts
+from capbench.needs import AllCaptions, References, Tokens
+from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
 
 if TYPE_CHECKING:
@@ -26,6 +29,17 @@ def captions_each(captions: Ragged[Any], metric: str) -> int:
         found = " or ".join(map(str, counts.tolist()))
         raise BadData(f"{metric}: {found} captions an image", cure="give each image as many, two or more")
     return int(counts[0]) if len(counts) else 2
+
+
+def cider_needs(metric: str, variant: str, tokenizer: str) -> Mapping[str, Need]:
+    """Words of all captions and of the references, for a metric that is made of CIDErs of one variant.
+
+    Raises:
+        UsageError: no such variant.
+    """
+    if variant not in VARIANTS:
+        raise UsageError(f"{metric}: variant is one of {', '.join(VARIANTS)}, not {variant!r}")
+    return {"captions": Tokens(AllCaptions(), tokenizer), "references": Tokens(References(), tokenizer)}
 
 
 def one_of_each(captions: Ragged[Words], number: int) -> Words:

@@ -224,7 +224,10 @@ def test_captions_that_are_all_the_same_are_noted():
     ],
 )
 def test_who_says_how_many(changes, wanted):
-    assert plan(Style("whitespace"), **changes).samples == wanted
+    made = plan(Style("whitespace"), **changes)
+    assert made.samples == wanted
+    each = f", {wanted} captions each" if wanted > 1 else ""
+    assert f"items      4{each}" in engine.plan_lines(made)
 
 
 def test_two_who_say_otherwise_are_named():
@@ -295,7 +298,7 @@ def test_nearest_gives_the_next_nearest():
 @pytest.mark.parametrize("kind", ["Plain", "Quick"])
 def test_a_text_is_tokenized_once_however_many_metrics_see_it(plugin, kind):
     spec, log = plugin(TOKENIZER, kind)
-    metrics = Cider(tokenizer="t"), Diversity("t"), Style("t"), OracleCider(tokenizer="t"), SelfCider(tokenizer="t")
+    metrics = SelfCider(tokenizer="t"), Style("t"), Cider(tokenizer="t"), Diversity("t"), OracleCider(tokenizer="t")
     run(*metrics, aliases={"t": spec})
     assert len(log) == len(set(log))
     assert set(log) == {f"i{k} by seed {seed}" for k in range(N) for seed in range(3)} | {
