@@ -60,14 +60,12 @@ def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterabl
     """The signature of a metric on a benchmark.
 
     parts: alias or spec of each backend -> its fingerprint, and name of each bag set -> its digest, which
-    stand in the name's place. facts: what else the metric used of the benchmark: refs, data. A metric that has
-    ``fingerprints()`` says itself what stands in the place of some fields, such as the digest of a file.
+    stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
     """
     pairs = [("name", metric.name)]
-    own = metric.fingerprints() if hasattr(metric, "fingerprints") else {}
     for name, value in fields(metric):
         named = name.endswith(NAMING_FIELDS) and value in parts
-        pairs.append((name, own.get(name) or (parts[value] if named else render(value))))
+        pairs.append((name, parts[value] if named else render(value)))
     pairs += list(facts)
     if origin:
         kind, _, rest = origin.partition(":")

@@ -8,6 +8,7 @@ diversity of automatic image descriptions", COLING 2018.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from capbench.errors import CapbenchError
-from capbench.images import digest
 from capbench.needs import Captions
 from capbench.protocols import Need, Problem
 from capbench.records import read
@@ -41,7 +41,7 @@ class Novelty:
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, Column]] = {"novel": Column("novel captions", low=0.0, high=1.0)}
 
-    train: str = ""
+    train: str = dataclasses.field(default="", metadata={"signed": "content"})
     field: str = ""
     fold: bool = False
 
@@ -59,11 +59,6 @@ class Novelty:
         except CapbenchError as error:
             return Problem(error.message, error.cure or "give the path of a file of captions")
         return None
-
-    def fingerprints(self) -> Mapping[str, str]:
-        """The digest of the training file in the place of its path."""
-        path = Path(self.train)
-        return {"train": digest(path.read_bytes())} if path.is_file() else {}
 
     def known(self) -> frozenset[str]:
         """The normal forms of the training captions.
