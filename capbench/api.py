@@ -28,15 +28,18 @@ RUNS = Path("runs")
 class Options(TypedDict, total=False):
     """What ``run`` takes besides captioner, benchmark and metrics.
 
-    backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
-    run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
-    spec for the benchmark's data; data: the folder they are in; images: the folder of the pictures.
-    name: the captioner's name in tables. fresh: start over. lang: the language of the captions, as in zh or
-    pt-BR, for metrics whose spec names none (default: the benchmark's, else English). by: a tag of the items;
-    ``Run.groups`` then holds every number for each of its values (default: the benchmark's).
+    backends: name -> spec, as in {"clip": "scenes"}. samples: captions an image (0: as many as the file or
+    the benchmark states, else one); a model is asked for them with seeds seed, seed + 1, and so on.
+    limit: only the first items (0: all). runs: where run folders are kept (None: nothing is written).
+    generation: decoding parameters. dataset: another spec for the benchmark's data; data: the folder they
+    are in; images: the folder of the pictures. name: the captioner's name in tables. fresh: start over.
+    lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
+    benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
+    values (default: the benchmark's).
     """
 
     backends: Mapping[str, str]
+    samples: int
     limit: int
     runs: Path | str | None
     generation: Generation
@@ -107,6 +110,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
+        samples=options.get("samples", 0),
         limit=options.get("limit", 0),
         device=options.get("device", "cpu"),
         root=None if runs is None else Path(runs),
@@ -182,8 +186,9 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
-    as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
-    by: a column of ``references`` by which the numbers are split, into ``Run.groups``.
+    as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
+    extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
+    split, into ``Run.groups``.
     lang: the language of the captions (default: English).
 
     Raises:

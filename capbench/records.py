@@ -36,7 +36,7 @@ from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, tex
 from capbench.types import Failure
 
 LISTED = 12
-ONE_EACH = "one entry an image; samples=K if the file has K captions of each"
+ONE_EACH = "one entry an image; --samples K if the file has K captions of each"
 WRAPPERS = ("annotations", "results", "predictions", "captions", "outputs", "data", "items", "samples", "rows")
 
 

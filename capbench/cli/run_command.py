@@ -16,6 +16,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -25,6 +26,12 @@ from capbench.cli.shared import (
 @metric_option
 @backend_option
 @lang_option
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Captions an image, each with its own seed; metrics of one caption score the first.",
+)
 @click.option("-n", "limit", type=click.IntRange(min=0), default=0, help="Only the first N items (0: all).")
 @click.option("--data", default="", metavar="DIR", help="Where the benchmark's data are.")
 @click.option("--dataset", default="", metavar="SPEC", help="Another dataset spec for the same data.")
@@ -48,9 +55,10 @@ from capbench.cli.shared import (
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str, limit: int,
-    data: str, dataset: str, images: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float,
-    beams: int, seed: int, device: str, fresh: bool, dry_run: bool, by: str, max_missing: float, as_json: bool,
+    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
+    samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,
+    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool, dry_run: bool, by: str,
+    max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -64,8 +72,9 @@ def command(  # noqa: PLR0913 -- one parameter for each option
 
     generation = Generation(prompt, max_tokens, temperature, beams, seed)
     job = api.job_of(
-        captioner, benchmark, metrics, backends=bindings(backends), limit=limit, runs=runs, generation=generation,
-        device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh, lang=lang,
+        captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
+        generation=generation, device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh,
+        lang=lang,
     )  # fmt: skip
     tag = api.tag_of(job, by)
     plan = engine.plan(job)
@@ -80,6 +89,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         echo(numbers_table(result.asked) if result.asked else "captions only: no references, and no metric was named")
         if shown.groups:
             echo("\n" + group_tables.one_run(shown.groups))
+        tell(result.run.record.notes)
         made = sum(work.made for work in result.work if work.need.cached)
         new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
         click.echo(f"{result.run.folder}: {new}", err=True)

@@ -16,6 +16,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -27,7 +28,13 @@ from capbench.cli.shared import (
 @backend_option
 @lang_option
 @click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Captions an image; metrics of one caption score the first.",
+)
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
 @by_option
@@ -60,4 +67,5 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         echo(numbers_table(run.summaries))
         if run.groups:
             echo("\n" + group_tables.one_run(run.groups))
+        tell(run.record.notes)
     engine.refuse_unscored(run, run.summaries, max_missing)

@@ -99,3 +99,9 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
 def echo(text: str) -> None:
     """Print on stdout, whatever characters the text has."""
     click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print what a reader of the numbers should know, on stderr."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
