@@ -175,7 +175,7 @@ def run(plan: Plan) -> Result:
         with started(plan, before) as (record, keep, captions):
             made = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
-        new_scored, new_summaries, work = score(plan, every, cache, {s.key for s in scored})
+        new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
         record = finish(
             plan,
@@ -183,6 +183,7 @@ def run(plan: Plan) -> Result:
             every,
             all_scored,
             all_summaries,
+            cautions,
             changed=bool(made or new_scored) or record.status != "finished",
         )
         done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder)
@@ -276,10 +277,11 @@ def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
 
 def score(
     plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
-) -> tuple[list[Scored], list[Summary], list[Work]]:
-    """Rows and summaries of the metrics that are not there yet."""
+) -> tuple[list[Scored], list[Summary], list[Work], list[str]]:
+    """Rows and summaries of the metrics that are not there yet, and what users are to know of them."""
     scored: dict[str, Scored] = {}
     summaries: list[Summary] = []
+    cautions: list[str] = []
     parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
     parts = [(p, s) for p, s in parts if key_of(p.metric.name, s.short) not in have]
     needs = [need for part, _ in parts for need in part.needs.values()]
@@ -298,9 +300,13 @@ def score(
         own = closure(part.needs.values())
         cut = sum(max((features.cut(need) for need in own), default=0) for features in samples)
         about = {"empty": empty if any(isinstance(need, Captions) for need in own) else 0, "cut": cut}
-        mark = plan.mark if any(isinstance(need, References) for need in own) else ""
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
-    return list(scored.values()), summaries, [work for features in samples for work in features.work]
+        marks = [plan.mark] if plan.mark and any(isinstance(need, References) for need in own) else []
+        caution = scoring.caution_of(part, scored[key], samples[0])
+        if caution is not None:
+            marks.append(caution.mark)
+            cautions.append(caution.why)
+        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, "; ".join(marks))
+    return list(scored.values()), summaries, [work for features in samples for work in features.work], cautions
 
 
 def key_of(metric: str, short: str) -> str:
@@ -314,10 +320,11 @@ def finish(
     captions: Sequence[Caption],
     scored: Sequence[Scored],
     summaries: Sequence[Summary],
+    cautions: Sequence[str],
     *,
     changed: bool,
 ) -> Record:
-    """Write what is new; run.json last, with status "finished"."""
+    """Write what is new; run.json last, with status "finished". Notes of metrics that are kept are kept."""
     stated = {m.short: m for m in record.metrics}
     for i, part in enumerate(plan.job.parts):
         signature = plan.signatures[i]
@@ -325,7 +332,8 @@ def finish(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
     failed = sum(c.text is None for c in captions)
-    notes = [f"{failed} of {len(captions)} captions failed"] if failed else []
+    new_notes = [f"{failed} of {len(captions)} captions failed"] if failed else []
+    notes = list(dict.fromkeys([*new_notes, *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     done = replace(
         record, status="finished", metrics=list(stated.values()), notes=notes,

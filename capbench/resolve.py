@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from capbench import plugins
+from capbench import idf, plugins
 from capbench.bags import galleries
 from capbench.cache import Cache, value_key
 from capbench.errors import CapbenchError, UsageError
 from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
+from capbench.needs import Bags, Captions, Frequencies, Ids, Images, References, Tags, Tokens, Vector
 from capbench.progress import progress
 from capbench.protocols import DerivedNeed, Need, Problem
 from capbench.ragged import Chosen, Ragged, Words
@@ -74,6 +74,12 @@ def is_derived(need: Need) -> TypeGuard[DerivedNeed]:
     return hasattr(need, "of")
 
 
+def frequencies_of(need: Frequencies, bound: Mapping[str, Bound]) -> idf.DocumentFrequencies:
+    """The table that a need names, of the words of its tokenizer as it is bound."""
+    tokenizer = bound[need.tokenizer]
+    return idf.load(need.source, tokenizer.backend, tokenizer.fingerprint)
+
+
 def closure(needs: Iterable[Need]) -> list[Need]:
     """The needs and all they are made of, each once, sources first."""
     ordered: dict[Need, None] = {}
@@ -98,7 +104,10 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
     bound: dict[str, Bound] = {}
     problems: dict[str, Problem] = {}
     for need in needs:
-        if not is_derived(need) or need.backend in bound or need.backend in problems:
+        problem = idf.missing(need.source) if isinstance(need, Frequencies) else None
+        if problem is not None:
+            problems[need.source] = problem
+        if not (is_derived(need) or isinstance(need, Frequencies)) or need.backend in bound or need.backend in problems:
             continue
         name = need.backend
         kind = need.backend_kind
@@ -126,12 +135,15 @@ class Features:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.work: list[Work] = []
+        self.tables: dict[Frequencies, idf.DocumentFrequencies] = {}
         self._flat: dict[Need, Flat] = {}
 
     def argument(self, need: Need) -> Any:
         """What ``rows`` or ``captions`` gets for a need."""
         if isinstance(need, Bags):
             return self.galleries(need)
+        if isinstance(need, Frequencies):
+            return self.tables[need]
         flat = self.flat(need)
         if isinstance(need, Ids | Tags):
             return list(flat.values)
@@ -152,7 +164,7 @@ class Features:
 
     def failures(self, need: Need) -> dict[int, str]:
         """Item -> why the need has no value for it."""
-        if isinstance(need, Bags):
+        if isinstance(need, Bags | Frequencies):
             return {}
         failed = self.flat(need).item_failures()
         if isinstance(root(need), References):
@@ -211,7 +223,9 @@ def resolve(
     features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu"
 ) -> Features:
     """Compute the needs into ``features``, one backend open at a time."""
-    pending = [need for need in closure(needs) if is_derived(need) and not features.has(need)]
+    wanted = closure(needs)
+    features.tables |= {need: frequencies_of(need, bound) for need in wanted if isinstance(need, Frequencies)}
+    pending = [need for need in wanted if is_derived(need) and not features.has(need)]
     while pending:
         chosen = next_backend(pending, features, bound)
         with ExitStack() as stack:

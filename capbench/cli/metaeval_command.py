@@ -13,6 +13,7 @@ from capbench.cli.shared import (
     json_option,
     metric_option,
     missing_option,
+    say_notes,
 )  # fmt: skip
 
 
@@ -39,4 +40,5 @@ def command(
         echo(json.dumps(metaeval.as_object(found), indent=1, allow_nan=False))
     else:
         echo(metaeval.markdown(found))
+    say_notes(found.run)
     engine.refuse_unscored(found.run, found.asked, max_missing)

@@ -14,6 +14,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    say_notes,
 )  # fmt: skip
 
 
@@ -75,4 +76,5 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         made = sum(work.made for work in result.work if work.need.cached)
         new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
         click.echo(f"{result.run.folder}: {new}", err=True)
+    say_notes(result.run)
     engine.refuse_unscored(result.run, result.asked, max_missing)

@@ -14,6 +14,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    say_notes,
 )  # fmt: skip
 
 
@@ -50,4 +51,5 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     if per_item:
         write_file(Path(per_item), api.per_item_lines(run).encode())
     echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False) if as_json else numbers_table(run.summaries))
+    say_notes(run)
     engine.refuse_unscored(run, run.summaries, max_missing)

@@ -10,6 +10,7 @@ import click
 from capbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from capbench.store import Run
     from capbench.types import Summary
 
 F = TypeVar("F", bound=Any)
@@ -87,6 +88,12 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     notes = dict.fromkeys(f"{s.short}  {s.signature}" for s in summaries)
     return "\n".join([*lines, "", *notes])
+
+
+def say_notes(run: Run) -> None:
+    """Print on stderr what is to be known of a run's numbers."""
+    for note in run.record.notes:
+        click.echo(f"note: {note}".encode("utf-8", "backslashreplace").decode(), err=True)
 
 
 def echo(text: str) -> None:

@@ -1,0 +1,159 @@
+"""Document frequencies as a Parquet file, written so that other programs can read and make it.
+
+One row an n-gram: its words in the columns w1 to w4 (null behind the last) and ``documents``, in how many
+documents it occurs. The schema's metadata has one key, ``capbench.idf``, with a JSON object: ``format`` (1),
+``n_documents``, ``tokenizer`` (its fingerprint), and ``digest``, which need not be there and must be right.
+docs/metrics/cider.md is the format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capbench.errors import BadData, MissingPart, UsageError
+from capbench.metrics.frequencies import DocumentFrequencies, from_columns
+from capbench.metrics.ngrams import ORDERS
+
+FORMAT = 1
+KEY = b"capbench.idf"
+WORDS = tuple(f"w{order}" for order in ORDERS)
+DOCUMENTS = "documents"
+MAGIC = b"PAR1"
+MOST_ROWS = 50_000_000
+MOST_BYTES = 1 << 31
+CURE = "make one: capbench idf REFERENCES OUT; docs/metrics/cider.md shows how to make one of a pickle"
+
+
+def write(table: DocumentFrequencies, path: str | Path) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words = pa.array(table.vocabulary, pa.string())
+    columns: dict[str, Any] = {
+        name: pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), words)
+        for name, codes in zip(WORDS, table.columns(), strict=True)
+    }
+    documents = np.concatenate([level.documents for level in table.levels])
+    stated = {
+        "format": FORMAT, "n_documents": table.n_documents, "tokenizer": table.tokenizer, "digest": table.digest,
+    }  # fmt: skip
+    arrow = pa.table({**columns, DOCUMENTS: pa.array(documents.astype(np.int32))})
+    arrow = arrow.replace_schema_metadata({KEY: json.dumps(stated).encode()})
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}", "give a file in a folder that is there") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(arrow, file, compression="zstd", compression_level=9, row_group_size=MOST_ROWS)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}", "give the name of a file") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read(path: str | Path) -> DocumentFrequencies:
+    """Read a file; nothing of it is executed.
+
+    Raises:
+        MissingPart: there is none.
+        BadData: it is not of this form, damaged, or of a newer capbench.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path(path)
+    try:
+        with file.open("rb") as start:
+            if start.read(len(MAGIC)) != MAGIC:
+                raise BadData(f"{file} is no file of document frequencies: it is not Parquet", cure=CURE)
+        with pq.ParquetFile(file) as parquet:
+            sizes = parquet.metadata
+            claimed = sum(sizes.row_group(i).total_byte_size for i in range(sizes.num_row_groups))
+            if not 0 <= sizes.num_rows <= MOST_ROWS or not 0 <= claimed <= MOST_BYTES:
+                raise ValueError(f"{sizes.num_rows} rows of {claimed} bytes are too many")
+            wanted = [*WORDS, DOCUMENTS]
+            lacks = [name for name in wanted if parquet.schema_arrow.names.count(name) != 1]
+            stated = (parquet.schema_arrow.metadata or {}).get(KEY)
+            if lacks or stated is None:
+                raise ValueError(f"it has no {' or '.join(lacks or [KEY.decode()])}")
+            n, tokenizer, digest = header(stated)
+            arrow = parquet.read(columns=wanted)
+        table = from_arrow(arrow, n, tokenizer)
+        if digest is not None and digest != table.digest:
+            raise ValueError("the digest differs")
+    except FileNotFoundError as error:
+        raise MissingPart(f"there is no file {file}", CURE) from error
+    except BadData as error:
+        raise error if str(file) in error.message else BadData(f"{file}: {error.message}", cure=CURE) from error
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError, pa.ArrowException) as error:
+        said = str(error).replace("\n", " ")[:200] or type(error).__name__
+        raise BadData(f"{file} is no file of document frequencies, or damaged: {said}", cure=CURE) from error
+    return table
+
+
+def header(stated: bytes) -> tuple[int, str, Any]:
+    """The number of documents, the tokenizer and the digest.
+
+    Raises:
+        ValueError: not as it should be.
+    """
+    about = json.loads(stated)
+    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+        raise ValueError(f"{KEY.decode()} states no format")
+    if about["format"] > FORMAT:
+        raise ValueError(f"it was made by a newer capbench (format {about['format']}, here {FORMAT})")
+    n, tokenizer = about.get("n_documents"), about.get("tokenizer")
+    if type(n) is not int or n < 1 or not isinstance(tokenizer, str) or not tokenizer:
+        raise ValueError(f"{KEY.decode()} states n_documents {n!r} and tokenizer {tokenizer!r}")
+    return n, tokenizer, about.get("digest")
+
+
+def from_arrow(arrow: Any, n_documents: int, tokenizer: str) -> DocumentFrequencies:
+    """The table of a file's columns, whatever their dictionaries and the order of the rows."""
+    coded = [coded_words(arrow.column(name)) for name in WORDS]
+    vocabulary = sorted({word for words, _ in coded for word in words})
+    known = {word: i for i, word in enumerate(vocabulary)}
+    columns = []
+    for words, codes in coded:
+        if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < len(words):
+            raise ValueError("a word is not in its dictionary")
+        columns.append(np.array([*(known[word] for word in words), -1], np.int64)[codes])
+    documents = arrow.column(DOCUMENTS)
+    if documents.null_count or not str(documents.type).startswith(("int", "uint")):
+        raise ValueError(f"{DOCUMENTS} are not whole numbers")
+    return from_columns(n_documents, tokenizer, vocabulary, columns, documents.to_numpy().astype(np.int64))
+
+
+def coded_words(column: Any) -> tuple[list[str], Any]:
+    """A column's distinct words, and the number of each row's word (-1: null)."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    joined = column.unify_dictionaries().combine_chunks()
+    chunks = joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]
+    if not chunks:
+        return [], np.zeros(0, np.int64)
+    words = chunks[0].dictionary.to_pylist()
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError("a word is not text")
+    return words, np.concatenate([c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks])
