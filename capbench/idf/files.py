@@ -104,7 +104,7 @@ def read(path: str | Path) -> DocumentFrequencies:
         raise MissingPart(f"there is no file {file}", CURE) from error
     except BadData as error:
         raise error if str(file) in error.message else BadData(f"{file}: {error.message}", cure=CURE) from error
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError, pa.ArrowException) as error:
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError, pa.ArrowException) as error:
         said = str(error).replace("\n", " ")[:200] or type(error).__name__
         raise BadData(f"{file} is no file of document frequencies, or damaged: {said}", cure=CURE) from error
     return table
@@ -129,6 +129,8 @@ def header(stated: bytes) -> tuple[int, str, Any]:
 
 def from_arrow(arrow: Any, n_documents: int, tokenizer: str) -> DocumentFrequencies:
     """The table of a file's columns, whatever their dictionaries and the order of the rows."""
+    import pyarrow as pa
+
     coded = [coded_words(arrow.column(name)) for name in WORDS]
     vocabulary = sorted({word for words, _ in coded for word in words})
     known = {word: i for i, word in enumerate(vocabulary)}
@@ -136,11 +138,12 @@ def from_arrow(arrow: Any, n_documents: int, tokenizer: str) -> DocumentFrequenc
     for words, codes in coded:
         if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < len(words):
             raise ValueError("a word is not in its dictionary")
-        columns.append(np.array([*(known[word] for word in words), -1], np.int64)[codes])
-    documents = arrow.column(DOCUMENTS)
-    if documents.null_count or not str(documents.type).startswith(("int", "uint")):
+        same = words == vocabulary
+        columns.append(codes if same else np.array([*(known[word] for word in words), -1], np.int32)[codes])
+    documents = arrow.column(DOCUMENTS).combine_chunks()
+    if documents.null_count or not pa.types.is_integer(documents.type):
         raise ValueError(f"{DOCUMENTS} are not whole numbers")
-    return from_columns(n_documents, tokenizer, vocabulary, columns, documents.to_numpy().astype(np.int64))
+    return from_columns(n_documents, tokenizer, vocabulary, columns, numbers(documents).astype(np.int64))
 
 
 def coded_words(column: Any) -> tuple[list[str], Any]:
@@ -149,11 +152,20 @@ def coded_words(column: Any) -> tuple[list[str], Any]:
 
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
-    joined = column.unify_dictionaries().combine_chunks()
-    chunks = joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]
-    if not chunks:
-        return [], np.zeros(0, np.int64)
-    words = chunks[0].dictionary.to_pylist()
+    array = column.unify_dictionaries().combine_chunks()
+    words = array.dictionary.to_pylist()
     if not all(isinstance(word, str) for word in words):
         raise ValueError("a word is not text")
-    return words, np.concatenate([c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks])
+    return words, numbers(array.indices)
+
+
+def numbers(array: Any) -> Any:
+    """An Arrow array of integers as numpy, -1 for null; from its buffers, since pyarrow's own way imports pandas."""
+    if not len(array):  # without buffers
+        return np.zeros(0, np.int32)
+    here = slice(array.offset, array.offset + len(array))
+    mask, data = array.buffers()
+    found = np.frombuffer(data, array.type.to_pandas_dtype())[here]
+    if mask is None:
+        return found
+    return np.where(np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[here], found, -1)

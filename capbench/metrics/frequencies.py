@@ -172,9 +172,9 @@ def from_counts(counts: Mapping[tuple[str, ...], float], n_documents: int, token
     """
     grams = [gram for gram in counts if counts[gram] > 0]
     if not all(1 <= len(gram) <= len(ORDERS) for gram in grams):
-        raise BadData("an n-gram has 1 to 4 words")
+        raise not_frequencies("an n-gram has 1 to 4 words")
     if any(counts[gram] != int(counts[gram]) for gram in grams):
-        raise BadData("a number of documents is whole")
+        raise not_frequencies("a number of documents is whole")
     vocabulary = sorted({word for gram in grams for word in gram})
     known = {word: i for i, word in enumerate(vocabulary)}
     columns = [
@@ -194,30 +194,35 @@ def from_columns(
     Raises:
         BadData: it cannot be a table of document frequencies.
     """
-    lengths = sum((column >= 0).astype(np.int64) for column in columns)
-    if any(((columns[j] >= 0) != (lengths > j)).any() for j in range(len(ORDERS))) or not np.all(lengths):
-        raise BadData("an n-gram has a hole where a word should be")
+    there = [column >= 0 for column in columns]
+    if not there[0].all() or any((there[j] & ~there[j - 1]).any() for j in range(1, len(ORDERS))):
+        raise not_frequencies("an n-gram has a hole where a word should be")
+    lengths = np.sum(there, axis=0, dtype=np.int8)
     levels: list[Level] = []
     for order in ORDERS:
         rows = np.flatnonzero(lengths == order)
-        words = [column[rows] for column in columns[:order]]
+        words = [column[rows].astype(np.int64) for column in columns[:order]]
         before = places(words[:-1], levels, len(vocabulary)) if order > 1 else np.zeros_like(words[0])
-        keys, own = before * len(vocabulary) + words[-1], documents[rows]
+        keys, own = before * len(vocabulary) + words[-1], documents[rows].astype(np.int64)
         if (keys[1:] <= keys[:-1]).any():
             ascending = np.argsort(keys, kind="stable")
             keys, own, before = keys[ascending], own[ascending], before[ascending]
-        limit = levels[-1].documents[before] if levels and len(before) else np.full(len(before), n_documents)
-        fault = (
-            "the beginning of an n-gram is missing" if (before < 0).any()
-            else "an n-gram stands twice" if (keys[1:] == keys[:-1]).any()
-            else "an n-gram is in no document, or in more than its beginning" if ((own < 1) | (own > limit)).any()
-            else "a word of an n-gram is missing" if order == 1 and len(keys) != len(vocabulary)
-            else ""
-        )  # fmt: skip
-        if fault:
-            raise BadData(f"these are no document frequencies: {fault}")
-        levels.append(Level(keys, own.astype(np.int64)))
+        if order == 1 and len(keys) < len(vocabulary):
+            raise not_frequencies("a word of an n-gram is missing")
+        if (before < 0).any():
+            raise not_frequencies("the beginning of an n-gram is missing")
+        if (keys[1:] == keys[:-1]).any():
+            raise not_frequencies("an n-gram stands twice")
+        most = levels[-1].documents[before] if order > 1 else n_documents
+        if ((own < 1) | (own > most)).any():
+            raise not_frequencies("an n-gram is in no document, or in more than its beginning")
+        levels.append(Level(keys, own))
     return DocumentFrequencies.of(n_documents, tokenizer, vocabulary, levels)
+
+
+def not_frequencies(why: str) -> BadData:
+    """The error for n-grams that no documents can have."""
+    return BadData(f"these are no document frequencies: {why}")
 
 
 def places(words: Sequence[Ints], levels: Sequence[Level], size: int) -> Ints:
