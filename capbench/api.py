@@ -173,8 +173,9 @@ def write_idf(
     Raises:
         UsageError, MissingPart, BadData: also where fewer than two images have references.
     """
-    if Path(target).is_dir() or (Path(target).exists() and Path(references).exists()
-                                 and Path(target).samefile(references)):
+    if Path(target).is_dir() or (
+        Path(target).exists() and Path(references).exists() and Path(target).samefile(references)
+    ):
         raise UsageError(f"cannot write {target}: it is a folder, or the references", "give another name")
     is_file = Path(references).is_file() and not str(references).endswith(".toml")
     bench = benchmarks.load(f"folder(captions={str(references)!r})" if is_file else str(references), data=data)

@@ -1,7 +1,8 @@
 """The kinds of need. A need is a frozen value; equality is sharing, and nesting is the dependency graph.
 
 Facts (``Ids`` to ``Bags``) come from the benchmark and the captioner; ``Frequencies`` come from neither; the
-others are derived, item by item, by a backend. The engine hands each need's value to ``rows`` under the name the metric gave it.
+others are derived, item by item, by a backend. The engine hands each need's value to ``rows`` under the name
+the metric gave it.
 """
 
 from __future__ import annotations

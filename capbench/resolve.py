@@ -104,9 +104,8 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
     bound: dict[str, Bound] = {}
     problems: dict[str, Problem] = {}
     for need in needs:
-        problem = idf.missing(need.source) if isinstance(need, Frequencies) else None
-        if problem is not None:
-            problems[need.source] = problem
+        if isinstance(need, Frequencies) and (lacks := idf.missing(need.source)) is not None:
+            problems[need.source] = lacks
         if not (is_derived(need) or isinstance(need, Frequencies)) or need.backend in bound or need.backend in problems:
             continue
         name = need.backend
@@ -147,10 +146,9 @@ class Features:
         flat = self.flat(need)
         if isinstance(need, Ids | Tags):
             return list(flat.values)
-        if isinstance(need, Images):
-            return [value if isinstance(value, ImageRef) else ImageRef("") for value in flat.values]
-        if isinstance(need, Captions):
-            return ["" if isinstance(value, Failure) else value for value in flat.values]
+        if isinstance(need, Images | Captions):
+            none: Any = "" if isinstance(need, Captions) else ImageRef("")
+            return [none if isinstance(value, Failure) else value for value in flat.values]
         if isinstance(need, References):
             return self.facts.references
         if not is_derived(need):

@@ -16,9 +16,7 @@ from capbench.cli.shared import backend_option, bindings, echo, json_option
 @backend_option
 @click.option("--data", default="", metavar="DIR", help="Where a benchmark's data are.")
 @json_option
-def command(
-    references: str, out: str, tokenizer: str, backends: tuple[str, ...], data: str, as_json: bool
-) -> None:
+def command(references: str, out: str, tokenizer: str, backends: tuple[str, ...], data: str, as_json: bool) -> None:
     """Count in how many images each n-gram occurs, and write that to OUT.
 
     REFERENCES is a file as for score, or a benchmark as for run. With cider(idf='file:OUT') the score of a

@@ -78,52 +78,58 @@ def read(path: str | Path) -> DocumentFrequencies:
         BadData: it is not of this form, damaged, or of a newer capbench.
     """
     import pyarrow as pa
+
+    try:
+        return parsed(Path(path))
+    except FileNotFoundError as error:
+        raise MissingPart(f"there is no file {path}", CURE) from error
+    except (BadData, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError, pa.ArrowException) as e:
+        said = str(e).partition("\n")[0][:200] or type(e).__name__
+        raise BadData(f"{path} is no file of document frequencies, or damaged: {said}", cure=CURE) from e
+
+
+def parsed(file: Path) -> DocumentFrequencies:
+    """The table of a file.
+
+    Raises:
+        ValueError, and whatever pyarrow raises: it is none.
+    """
     import pyarrow.parquet as pq
 
-    file = Path(path)
-    try:
-        with file.open("rb") as start:
-            if start.read(len(MAGIC)) != MAGIC:
-                raise BadData(f"{file} is no file of document frequencies: it is not Parquet", cure=CURE)
-        with pq.ParquetFile(file) as parquet:
-            sizes = parquet.metadata
-            claimed = sum(sizes.row_group(i).total_byte_size for i in range(sizes.num_row_groups))
-            if not 0 <= sizes.num_rows <= MOST_ROWS or not 0 <= claimed <= MOST_BYTES:
-                raise ValueError(f"{sizes.num_rows} rows of {claimed} bytes are too many")
-            wanted = [*WORDS, DOCUMENTS]
-            lacks = [name for name in wanted if parquet.schema_arrow.names.count(name) != 1]
-            stated = (parquet.schema_arrow.metadata or {}).get(KEY)
-            if lacks or stated is None:
-                raise ValueError(f"it has no {' or '.join(lacks or [KEY.decode()])}")
-            n, tokenizer, digest = header(stated)
-            arrow = parquet.read(columns=wanted)
-        table = from_arrow(arrow, n, tokenizer)
-        if digest is not None and digest != table.digest:
-            raise ValueError("the digest differs")
-    except FileNotFoundError as error:
-        raise MissingPart(f"there is no file {file}", CURE) from error
-    except BadData as error:
-        raise error if str(file) in error.message else BadData(f"{file}: {error.message}", cure=CURE) from error
-    except (OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError, pa.ArrowException) as error:
-        said = str(error).replace("\n", " ")[:200] or type(error).__name__
-        raise BadData(f"{file} is no file of document frequencies, or damaged: {said}", cure=CURE) from error
+    with file.open("rb") as start:
+        if start.read(len(MAGIC)) != MAGIC:
+            raise ValueError("it is not Parquet")
+    with pq.ParquetFile(file) as parquet:
+        about = parquet.metadata
+        claimed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        if not 0 <= about.num_rows <= MOST_ROWS or not 0 <= claimed <= MOST_BYTES:
+            raise ValueError(f"{about.num_rows} rows of {claimed} bytes are too many")
+        wanted = [*WORDS, DOCUMENTS]
+        lacks = [name for name in wanted if parquet.schema_arrow.names.count(name) != 1]
+        if lacks:
+            raise ValueError(f"it has no column {' or '.join(lacks)}")
+        n, tokenizer, digest = header((parquet.schema_arrow.metadata or {}).get(KEY, b"null"))
+        table = from_arrow(parquet.read(columns=wanted), n, tokenizer)
+    if digest not in (None, table.digest):
+        raise ValueError("the digest differs")
     return table
 
 
-def header(stated: bytes) -> tuple[int, str, Any]:
-    """The number of documents, the tokenizer and the digest.
+def header(text: bytes) -> tuple[int, str, Any]:
+    """The number of documents, the tokenizer and the digest, of the metadata's JSON.
 
     Raises:
         ValueError: not as it should be.
     """
-    about = json.loads(stated)
-    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
-        raise ValueError(f"{KEY.decode()} states no format")
-    if about["format"] > FORMAT:
-        raise ValueError(f"it was made by a newer capbench (format {about['format']}, here {FORMAT})")
+    about = json.loads(text)
+    stated = about.get("format") if isinstance(about, dict) else None
+    if not isinstance(stated, int):
+        raise ValueError(f"the schema's {KEY.decode()} states no format")  # noqa: TRY004 -- a fault of data
+    if stated > FORMAT:
+        raise ValueError(f"it was made by a newer capbench (format {stated}, here {FORMAT})")
     n, tokenizer = about.get("n_documents"), about.get("tokenizer")
     if type(n) is not int or n < 1 or not isinstance(tokenizer, str) or not tokenizer:
-        raise ValueError(f"{KEY.decode()} states n_documents {n!r} and tokenizer {tokenizer!r}")
+        raise ValueError(f"the schema's {KEY.decode()} states n_documents {n!r} and tokenizer {tokenizer!r}")
     return n, tokenizer, about.get("digest")
 
 

@@ -222,15 +222,16 @@ def from_columns(
 
 def not_frequencies(why: str) -> BadData:
     """The error for n-grams that no documents can have."""
-    return BadData(f"these are no document frequencies: {why}")
+    return BadData(f"no documents have such n-grams: {why}")
 
 
 def places(words: Sequence[Ints], levels: Sequence[Level], size: int) -> Ints:
-    """The places of n-grams in their level, -1 for those that are not there; neighbours that are equal are one search."""
+    """The places of n-grams in their level, -1 for those that are not there; of equal neighbours, one is searched."""
     if len(words) == 1:
         return words[0]
     fresh = np.logical_or.reduce([changes(column) for column in words])
     heads = np.flatnonzero(fresh)
     before = places([column[heads] for column in words[:-1]], levels, size)
     keys = np.where(before >= 0, before * size + words[-1][heads], -1)
-    return levels[len(words) - 1].places(keys)[np.cumsum(fresh) - 1]
+    found: Ints = levels[len(words) - 1].places(keys)[np.cumsum(fresh) - 1]
+    return found

@@ -62,7 +62,12 @@ def test_metric_with_other_parameters(spec):
 
 @pytest.mark.parametrize("variant", ["d", "plain"])
 def test_cider_with_the_frequencies_of_a_file(variant, tmp_path):
-    words = [["a red car"], ["a small dog on the left of a big cat"], ["two dogs", "a dog"], ["a blue boat on the right"]]
+    words = [
+        ["a red car"],
+        ["a small dog on the left of a big cat"],
+        ["two dogs", "a dog"],
+        ["a blue boat on the right"],
+    ]
     tokenizer = build("backends", "ptb")
     idf.write(idf.made(ragged(words), tokenizer, tokenizer.fingerprint()), tmp_path / "idf.parquet")
     passed = check_metric(build("metrics", f"cider(variant={variant!r}, idf='file:{tmp_path}/idf.parquet')"))

@@ -39,7 +39,10 @@ def as_dict(table):
 def looked_up(table, texts):
     """N-gram -> what the table says of it, for every n-gram of these texts, half of them captions."""
     half = len(texts) // 2
-    joined = Joined.of(Words.of(texts[:half]), Ragged(Words.of(texts[half:]), np.linspace(0, len(texts) - half, half + 1).astype(np.int64)))
+    joined = Joined.of(
+        Words.of(texts[:half]),
+        Ragged(Words.of(texts[half:]), np.linspace(0, len(texts) - half, half + 1).astype(np.int64)),
+    )
     placed = joined.texts()
     lookup, grams, found = Lookup(table, joined.vocabulary, placed), Grams.first(placed), {}
     for order in ORDERS:
