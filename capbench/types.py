@@ -151,7 +151,7 @@ class Summary:
     low, high: the 95% bootstrap interval. n: rows scored. unscored: rows without a score.
     outside: items that the metric's galleries leave out. empty: captions without a letter or digit.
     cut: captions that the encoder truncated. None in value, low or high: nothing was scored.
-    mark: what makes it another number than its label says, in a few words.
+    mark: what makes it another number than its label says, in a few words; "" for nothing.
     """
 
     metric: str

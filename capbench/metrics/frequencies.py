@@ -198,9 +198,12 @@ def from_columns(
     if not there[0].all() or any((there[j] & ~there[j - 1]).any() for j in range(1, len(ORDERS))):
         raise not_frequencies("an n-gram has a hole where a word should be")
     lengths = np.sum(there, axis=0, dtype=np.int8)
+    if (lengths[1:] < lengths[:-1]).any():
+        shortest = np.argsort(lengths, kind="stable")
+        lengths, documents, columns = lengths[shortest], documents[shortest], [column[shortest] for column in columns]
     levels: list[Level] = []
     for order in ORDERS:
-        rows = np.flatnonzero(lengths == order)
+        rows = slice(*np.searchsorted(lengths, [order, order + 1]))
         words = [column[rows].astype(np.int64) for column in columns[:order]]
         before = places(words[:-1], levels, len(vocabulary)) if order > 1 else np.zeros_like(words[0])
         keys, own = before * len(vocabulary) + words[-1], documents[rows].astype(np.int64)
