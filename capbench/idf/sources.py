@@ -7,7 +7,6 @@ cache as a file like any other.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import zipfile
 from collections.abc import Iterable
@@ -18,12 +17,12 @@ from typing import Any
 from capbench.errors import BadData, MissingPart
 from capbench.idf.files import CURE, read, write
 from capbench.metrics.frequencies import DocumentFrequencies, count
+from capbench.metrics.spice import JAR, program_folder
 from capbench.needs import FILE, References, Tokens
 from capbench.paths import cache_root
 from capbench.protocols import Problem
 from capbench.ragged import Ragged, ragged
 
-JAR = "spice-1.0.jar"
 ENTRY = "coco/annotations/captions_val2014.json"
 IMAGES, CAPTIONS = 40_504, 202_654
 INSTALL = "pip install 'capbench[coco]'"
@@ -94,13 +93,9 @@ def remembered(path: Path, changed: int, size: int) -> DocumentFrequencies:
 
 
 def find_jar() -> Path | None:
-    """The jar with COCO's captions inside the installed pycocoevalcap, without importing it."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        jar = Path(folder) / "spice" / JAR
-        if jar.is_file():
-            return jar
-    return None
+    """The jar with COCO's captions inside the installed pycocoevalcap."""
+    folder = program_folder()
+    return None if folder is None else folder / JAR
 
 
 def cached_file(jar: Path, fingerprint: str) -> Path:

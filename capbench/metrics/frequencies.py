@@ -20,6 +20,8 @@ from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts, change
 from capbench.ragged import Ragged, Words
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from capbench.metrics.ngrams import Bools
     from capbench.types import Ints
 
@@ -197,7 +199,7 @@ def from_columns(
     there = [column >= 0 for column in columns]
     if not there[0].all() or any((there[j] & ~there[j - 1]).any() for j in range(1, len(ORDERS))):
         raise not_frequencies("an n-gram has a hole where a word should be")
-    lengths = np.sum(there, axis=0, dtype=np.int8)
+    lengths: NDArray[np.int8] = np.sum(there, axis=0, dtype=np.int8)
     if (lengths[1:] < lengths[:-1]).any():
         shortest = np.argsort(lengths, kind="stable")
         lengths, documents, columns = lengths[shortest], documents[shortest], [column[shortest] for column in columns]
