@@ -23,6 +23,7 @@ def command(references: str, out: str, tokenizer: str, backends: tuple[str, ...]
     caption does not depend on which images are scored beside it.
     """
     from capbench import api
+    from capbench.metrics.cider import FEW
 
     table = api.write_idf(references, out, tokenizer=tokenizer, backends=bindings(backends), data=data)
     if as_json:
@@ -31,3 +32,5 @@ def command(references: str, out: str, tokenizer: str, backends: tuple[str, ...]
     else:
         echo(f"{out}: {table.size} n-grams of {table.n_documents} images, words of {table.tokenizer}")
         echo(f"idf:{table.fingerprint}")
+    if table.n_documents < FEW:
+        click.echo(f"note: {table.n_documents} images hardly tell words apart: numbers will be marked", err=True)
