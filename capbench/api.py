@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, idf, plugins, store
+from capbench import engine, idf, languages, plugins, store
 from capbench.errors import BadData, MissingPart, UsageError
 from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
@@ -34,7 +34,8 @@ class Options(TypedDict, total=False):
     backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
     run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
     spec for the benchmark's data; data: the folder they are in. name: the captioner's name in tables.
-    fresh: start over.
+    fresh: start over. lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none
+    (default: the benchmark's, else English).
     """
 
     backends: Mapping[str, str]
@@ -46,6 +47,7 @@ class Options(TypedDict, total=False):
     data: str
     name: str
     fresh: bool
+    lang: str
 
 
 def run(
@@ -81,7 +83,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         origin=loaded.origin,
         label=options.get("name") or label_of(loaded.value, spec),
         benchmark=bench,
-        parts=metric_parts(metrics, bench),
+        parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
         limit=options.get("limit", 0),
@@ -91,13 +93,24 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
     )
 
 
-def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark) -> tuple[Part, ...]:
-    """The metrics asked for, else the benchmark's, else the default ones."""
+def metric_parts(
+    metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "", device: str = ""
+) -> tuple[Part, ...]:
+    """The metrics asked for, else the benchmark's, else the default ones.
+
+    lang: for metrics whose spec names no language (default: the benchmark's). device: for those that have one.
+
+    Raises:
+        UsageError: an unknown metric or language, or a language that a metric lacks.
+    """
+    spoken = lang or bench.lang
+    given = {"lang": spoken and languages.find(spoken).code, "device": device}
+    defaults = {name: value for name, value in given.items() if value}
     stated = {entry.use: entry for entry in bench.metrics}
     specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
     parts = []
     for spec in dict.fromkeys(specs):
-        loaded = plugins.load("metrics", spec)
+        loaded = plugins.load("metrics", spec, defaults)
         entry = stated.get(spec, benchmarks.MetricEntry(spec))
         parts.append(Part(loaded.value, loaded.origin, spec, entry.label, entry.headline))
     return tuple(parts)
@@ -130,7 +143,7 @@ def label_of(captioner: Any, spec: str) -> str:
     return "-".join([str(captioner.name), *values])
 
 
-def score(
+def score(  # noqa: PLR0913 -- one parameter for each option of the command
     predictions: str | Path,
     references: str | Path,
     metrics: Sequence[str] = (),
@@ -140,12 +153,14 @@ def score(
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    lang: str = "",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
+    lang: the language of the captions (default: English).
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -155,20 +170,22 @@ def score(
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None)
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang)
 
 
 def write_idf(
     references: str | Path,
     target: str | Path,
     *,
-    tokenizer: str = "ptb",
+    tokenizer: str = "",
+    lang: str = "",
     backends: Mapping[str, str] | None = None,
     data: str = "",
 ) -> idf.DocumentFrequencies:
     """Count in how many images each n-gram of the references occurs, and write a file for cider(idf='file:...').
 
-    references: a file as for ``score``, or a benchmark as for ``run``. tokenizer: the metric's own.
+    references: a file as for ``score``, or a benchmark as for ``run``. tokenizer: the metric's own (default: that
+    of the language, which is the benchmark's or English where none is named).
 
     Raises:
         UsageError, MissingPart, BadData: also where fewer than two images have references.
@@ -180,11 +197,11 @@ def write_idf(
     is_file = Path(references).is_file() and not str(references).endswith(".toml")
     bench = benchmarks.load(f"folder(captions={str(references)!r})" if is_file else str(references), data=data)
     facts = facts_of(bench, 0)
-    need = Tokens(References(), tokenizer)
-    bound, problems = bind([need], backends or {})
+    words = tokenizer or languages.find(lang or bench.lang or languages.DEFAULT).tokenizer
+    bound, problems = bind([Tokens(References(), words)], backends or {})
     if problems:
         raise MissingPart(problems[0].what, problems[0].cure)
-    table = idf.made(facts.references, bound[tokenizer].backend, bound[tokenizer].fingerprint)
+    table = idf.made(facts.references, bound[words].backend, bound[words].fingerprint)
     if table.n_documents < 2:
         raise BadData(
             f"{table.n_documents} of {len(facts.ids)} images have references: every weight would be ln(1/1) = 0",

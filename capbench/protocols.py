@@ -98,7 +98,8 @@ class Metric(Protocol):
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
     #           corpus: bool, True where a row depends on the other items;
     #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
-    #           check(self) -> Problem | None when it needs files or programs of its own.
+    #           check(self) -> Problem | None when it needs files or programs of its own;
+    #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
 
 class Captioner(Protocol):

@@ -6,17 +6,20 @@ import json
 
 import click
 
-from capbench.cli.shared import backend_option, bindings, echo, json_option
+from capbench.cli.shared import backend_option, bindings, echo, json_option, lang_option
 
 
 @click.command("idf")
 @click.argument("references")
 @click.argument("out")
-@click.option("--tokenizer", default="ptb", show_default=True, help="What cuts the texts into words; the metric's own.")
+@click.option("--tokenizer", default="", metavar="SPEC", help="What cuts the texts into words; the metric's own.")
 @backend_option
+@lang_option
 @click.option("--data", default="", metavar="DIR", help="Where a benchmark's data are.")
 @json_option
-def command(references: str, out: str, tokenizer: str, backends: tuple[str, ...], data: str, as_json: bool) -> None:
+def command(
+    references: str, out: str, tokenizer: str, backends: tuple[str, ...], lang: str, data: str, as_json: bool
+) -> None:
     """Count in how many images each n-gram occurs, and write that to OUT.
 
     REFERENCES is a file as for score, or a benchmark as for run. With cider(idf='file:OUT') the score of a
@@ -25,7 +28,7 @@ def command(references: str, out: str, tokenizer: str, backends: tuple[str, ...]
     from capbench import api
     from capbench.metrics.cider import FEW
 
-    table = api.write_idf(references, out, tokenizer=tokenizer, backends=bindings(backends), data=data)
+    table = api.write_idf(references, out, tokenizer=tokenizer, lang=lang, backends=bindings(backends), data=data)
     if as_json:
         told = {"file": out, "n_documents": table.n_documents, "ngrams": table.size, "tokenizer": table.tokenizer}
         echo(json.dumps(told | {"idf": table.fingerprint}, indent=1))

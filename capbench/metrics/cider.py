@@ -17,11 +17,12 @@ mode ``coco-val-df`` (frozen).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.errors import BadData, UsageError
 from capbench.metrics.frequencies import DocumentFrequencies, Lookup, documents_of
 from capbench.metrics.ngrams import ORDERS, Grams, Joined, Texts
@@ -55,8 +56,13 @@ class Cider:
     columns: ClassVar[Mapping[str, Column]] = {"cider": Column("CIDEr", low=0.0, high=SCALE)}
 
     variant: str = "d"
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
     idf: str = CORPUS
+
+    def __post_init__(self) -> None:
+        """Choose the tokenizer of the language where none is named."""
+        languages.settle(self)
 
     @property
     def corpus(self) -> bool:
@@ -76,6 +82,11 @@ class Cider:
             return words
         if self.idf not in FROZEN and not self.idf.startswith(FILE):
             raise UsageError(f"cider: idf is {CORPUS}, {', '.join(FROZEN)} or {FILE}PATH, not {self.idf!r}")
+        if self.idf in FROZEN and self.lang != languages.DEFAULT:
+            raise UsageError(
+                f"cider: {self.idf} is of English captions, and the language is {self.lang}",
+                "make a file of captions in it: capbench idf REFERENCES OUT --lang CODE, and cider(idf='file:OUT')",
+            )
         return words | {"frequencies": Frequencies(self.idf, self.tokenizer)}
 
     def rows(

@@ -125,6 +125,7 @@ def test_all_that_is_missing_is_said_before_any_work(capbench, two_files, tmp_pa
         ("cider(idf='file:{folder}')", 3, "there is no file"),
         ("cider(idf='file:{folder}/o', tokenizer='whitespace')", 4, "holds words of the tokenizer ptb/"),
         ("cider(idf=3)", 2, "takes a str"),
+        ("cider(idf='coco-val', lang='de')", 2, "coco-val is of English captions, and the language is de"),
     ],
 )
 def test_bad_words_are_answered(capbench, two_files, tmp_path, spec, code, said):
@@ -133,6 +134,16 @@ def test_bad_words_are_answered(capbench, two_files, tmp_path, spec, code, said)
     done = capbench(*words, "-m", spec.format(folder=tmp_path))
     assert done.code == code
     assert said in done.err
+
+
+def test_another_language_has_its_own_words(capbench, two_files, tmp_path):
+    words = two_files(60)
+    made = capbench("idf", words[2], tmp_path / "o", "--lang", "pt-BR", "--json")
+    assert made.data["tokenizer"] == "whitespace/bare/1"
+    used = capbench(*words, "-m", f"cider(idf='file:{tmp_path}/o')", "--lang", "pt", "--json")
+    assert made.data["idf"] in used.data["scores"][0]["signature"]
+    assert capbench(*words, "-m", f"cider(idf='file:{tmp_path}/o')").code == 4
+    assert capbench("idf", words[2], tmp_path / "o2", "--lang", "qqq").code == 2
 
 
 def test_what_cannot_be_counted(capbench, two_files, tmp_path):
