@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 VARIANTS = ("d", "plain")
 CORPUS = "corpus"
 FEW = 50  # documents, below which the numbers are marked
-MORE = "score more images together, or take frequencies that do not depend on the set: cider(idf='coco-val')"
+MORE = "score more images together, or take frequencies that do not depend on the set: idf='coco-val'"
 SIGMA = 6.0
 SCALE = 10.0
 
