@@ -58,7 +58,7 @@ class Cider:
     variant: str = "d"
     tokenizer: str = ""
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
-    idf: str = CORPUS
+    idf: str = field(default=CORPUS, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
         """Choose the tokenizer of the language where none is named."""

@@ -36,7 +36,7 @@ class Spider:
     memory: str = field(default="8G", metadata=UNSIGNED)
     seconds: float = field(default=7200.0, metadata=UNSIGNED)
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
-    idf: str = CORPUS
+    idf: str = field(default=CORPUS, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
         """Refuse other languages than English."""
