@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, groups, languages, plugins, store
-from capbench.errors import MissingPart, UsageError
+from capbench import engine, groups, idf, languages, plugins, store
+from capbench.errors import BadData, MissingPart, UsageError
+from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
+from capbench.needs import References, Tokens
+from capbench.resolve import bind
 from capbench.scoring import Part
 from capbench.store import Run
 from capbench.types import Generation
@@ -200,6 +203,44 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by)
+
+
+def write_idf(
+    references: str | Path,
+    target: str | Path,
+    *,
+    tokenizer: str = "",
+    lang: str = "",
+    backends: Mapping[str, str] | None = None,
+    data: str = "",
+) -> idf.DocumentFrequencies:
+    """Count in how many images each n-gram of the references occurs, and write a file for cider(idf='file:...').
+
+    references: a file as for ``score``, or a benchmark as for ``run``. tokenizer: the metric's own (default: that
+    of the language, which is the benchmark's or English where none is named).
+
+    Raises:
+        UsageError, MissingPart, BadData: also where fewer than two images have references.
+    """
+    if Path(target).is_dir() or (
+        Path(target).exists() and Path(references).exists() and Path(target).samefile(references)
+    ):
+        raise UsageError(f"cannot write {target}: it is a folder, or the references", "give another name")
+    is_file = Path(references).is_file() and not str(references).endswith(".toml")
+    bench = benchmarks.load(f"folder(captions={str(references)!r})" if is_file else str(references), data=data)
+    facts = facts_of(bench, 0)
+    words = tokenizer or languages.find(lang or bench.lang or languages.DEFAULT).tokenizer
+    bound, problems = bind([Tokens(References(), words)], backends or {})
+    if problems:
+        raise MissingPart(problems[0].what, problems[0].cure)
+    table = idf.made(facts.references, bound[words].backend, bound[words].fingerprint)
+    if table.n_documents < 2:
+        raise BadData(
+            f"{table.n_documents} of {len(facts.ids)} images have references: every weight would be ln(1/1) = 0",
+            cure="give the references of more images",
+        )
+    idf.write(table, target)
+    return table
 
 
 def load_run(folder: str | Path, by: str = "") -> Run:

@@ -10,7 +10,8 @@ from typing import Any
 
 from capbench.errors import CapbenchError
 from capbench.progress import progress
-from capbench.resolve import Features, one_each
+from capbench.resolve import Features
+from capbench.stage import one_each
 from capbench.types import Caption, Failure, Generation, Request
 
 BATCH = 16  # requests a batch where the captioner states no ``batch``

@@ -177,7 +177,7 @@ def run(plan: Plan) -> Result:
         with started(plan, before) as (record, keep, captions):
             made = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
-        new_scored, new_summaries, work = score(plan, every, cache, {s.key for s in scored})
+        new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
         record = finish(
             plan,
@@ -185,6 +185,7 @@ def run(plan: Plan) -> Result:
             every,
             all_scored,
             all_summaries,
+            cautions,
             changed=bool(made or new_scored) or record.status != "finished",
         )
         done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
@@ -278,10 +279,11 @@ def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
 
 def score(
     plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
-) -> tuple[list[Scored], list[Summary], list[Work]]:
-    """Rows and summaries of the metrics that are not there yet."""
+) -> tuple[list[Scored], list[Summary], list[Work], list[str]]:
+    """Rows and summaries of the metrics that are not there yet, and what users are to know of them."""
     scored: dict[str, Scored] = {}
     summaries: list[Summary] = []
+    cautions: list[str] = []
     parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
     parts = [(p, s) for p, s in parts if key_of(p.metric.name, s.short) not in have]
     needs = [need for part, _ in parts for need in part.needs.values()]
@@ -296,8 +298,14 @@ def score(
         own = closure(part.needs.values())
         cut = max((features.cut(need) for need in own), default=0)
         about = {"empty": several.empty_captions(own, captions), "cut": cut}
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark_of(plan, own))
-    return list(scored.values()), summaries, features.work
+        marks = [mark_of(plan, own)]
+        caution = scoring.caution_of(part, scored[key], features)
+        if caution is not None:
+            marks.append(caution.mark)
+            cautions.append(caution.why)
+        mark = ", ".join(filter(None, marks))
+        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
+    return list(scored.values()), summaries, features.work, cautions
 
 
 def mark_of(plan: Plan, needs: Sequence[Need]) -> str:
@@ -319,19 +327,21 @@ def finish(
     captions: Sequence[Caption],
     scored: Sequence[Scored],
     summaries: Sequence[Summary],
+    cautions: Sequence[str],
     *,
     changed: bool,
 ) -> Record:
-    """Write what is new; run.json last, with status "finished"."""
+    """Write what is new; run.json last, with status "finished". Notes of metrics that are kept are kept."""
     stated = {m.short: m for m in record.metrics}
     for i, part in enumerate(plan.job.parts):
         signature = plan.signatures[i]
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
+    notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     done = replace(
-        record, status="finished", metrics=list(stated.values()), notes=several.notes_on(captions, plan.samples),
+        record, status="finished", metrics=list(stated.values()), notes=notes,
         backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
         circumstance={**record.circumstance, "finished": finished},
     )  # fmt: skip

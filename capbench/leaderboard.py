@@ -257,7 +257,7 @@ def one_markdown(board: Board) -> str:
     arrows = {"high": " ↑", "low": " ↓", "none": ""}
     notes = {signature: i for i, signature in enumerate(dict.fromkeys(c[2] for c in board.columns), 1)}
     heads = [
-        f"{escape(label)}{arrows[better_of(board, i)]} [{notes[signature]}]"
+        f"{escape(label)}{mark_of(board, i)}{arrows[better_of(board, i)]} [{notes[signature]}]"
         for i, (label, _, signature) in enumerate(board.columns)
     ]
     empties = any(c is not None and c.empty for line in board.lines for c in line.cells)
@@ -278,6 +278,12 @@ def one_markdown(board: Board) -> str:
 def better_of(board: Board, i: int) -> str:
     """Which way is better in a column."""
     return next((cell.better for cell in (line.cells[i] for line in board.lines) if cell is not None), "none")
+
+
+def mark_of(board: Board, i: int) -> str:
+    """What is to be known of a column, in brackets, if the title does not say it."""
+    marks = dict.fromkeys(cell.mark for cell in (line.cells[i] for line in board.lines) if cell is not None)
+    return "".join(f" ({escape(mark)})" for mark in marks if mark not in ("", board.mark))
 
 
 def csv_text(boards: Sequence[Board]) -> str:

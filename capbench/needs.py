@@ -1,7 +1,8 @@
 """The kinds of need. A need is a frozen value; equality is sharing, and nesting is the dependency graph.
 
-Facts (``Ids`` to ``Bags``) come from the benchmark and the captioner; the others are derived, item
-by item, by a backend. The engine hands each need's value to ``rows`` under the name the metric gave it.
+Facts (``Ids`` to ``Bags``) come from the benchmark and the captioner; ``Frequencies`` come from neither; the
+others are derived, item by item, by a backend. The engine hands each need's value to ``rows`` under the name
+the metric gave it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,28 @@ class Bags:
 
 
 FACTS = (Ids, Images, Captions, AllCaptions, References, Tags, Bags)
+FROZEN = ("coco-val",)
+FILE = "file:"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequencies:
+    """DocumentFrequencies of another set of references, cut into words by this tokenizer.
+
+    source: 'coco-val' or 'file:PATH'. It is one table for all items, and its digest stands in the source's
+    place in signatures.
+    """
+
+    kind: ClassVar[str] = "frequencies"
+    backend_kind: ClassVar[str] = "tokenizer"
+
+    source: str
+    tokenizer: str = "ptb"
+
+    @property
+    def backend(self) -> str:
+        """The tokenizer."""
+        return self.tokenizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,10 @@ class Metric(Protocol):
         ...
 
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
-    #           corpus: ClassVar[bool] = True where a row depends on the other items;
+    #           corpus: bool, True where a row depends on the other items;
     #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
     #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);
+    #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 

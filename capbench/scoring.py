@@ -12,13 +12,13 @@ from capbench import stats
 from capbench.bags import bag_digest
 from capbench.errors import CapbenchError
 from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Images, References
+from capbench.needs import Bags, Frequencies, Images, References
 from capbench.protocols import Metric, Need
-from capbench.resolve import Bound, Features, closure, is_derived
+from capbench.resolve import Bound, Features, closure, frequencies_of, is_derived
 from capbench.several import looked_at
 from capbench.signature import NAMING_FIELDS, Signature, digest, fields, of_metric
 from capbench.tables import Scored
-from capbench.types import Rows, Summary
+from capbench.types import Caution, Rows, Summary
 
 NO_SCORE = "the metric gave no score"
 
@@ -60,6 +60,8 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
     pairs.append(("data", data_digest(facts, references=with_references, images=with_images)))
     names = {name: b.fingerprint for name, b in bound.items()}
     names |= {need.name: bag_digest(bag_set(facts, need.name).bags) for need in needs if isinstance(need, Bags)}
+    frozen = [need for need in needs if isinstance(need, Frequencies) and need.tokenizer in bound]
+    names |= {need.source: frequencies_of(need, bound).fingerprint for need in frozen}
     named = {value for key, value in fields(part.metric) if key.endswith(NAMING_FIELDS)}
     hidden = {need.backend for need in needs if is_derived(need)} - named
     pairs += [(name, bound[name].fingerprint) for name in sorted(hidden & bound.keys())]
@@ -94,11 +96,9 @@ def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str
     """Rows, the item of each row, and row -> reason."""
     n = len(features.facts.ids)
     try:
-        rows = checked(
-            part.metric, part.metric.rows(**{k: features.argument(need) for k, need in part.needs.items()}), n
-        )
+        rows = checked(part.metric, part.metric.rows(**arguments(part, features)), n)
     except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything
-        why = error.message if isinstance(error, CapbenchError) else f"{type(error).__name__}: {error}"
+        why = one_line(error) if isinstance(error, CapbenchError) else f"{type(error).__name__}: {error}"
         rows = Rows({name: np.full(n, np.nan) for name in part.metric.columns})
         return rows, np.arange(n), dict.fromkeys(range(n), f"{part.metric.name} failed: {why}")
     items = np.arange(n) if rows.items is None else rows.items
@@ -113,6 +113,27 @@ def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str
     for row in holes.tolist():
         reasons.setdefault(row, NO_SCORE)
     return Rows(columns, items, rows.bags), items, reasons
+
+
+def arguments(part: Part, features: Features) -> dict[str, Any]:
+    """What the metric's methods get."""
+    return {name: features.argument(need) for name, need in part.needs.items()}
+
+
+def one_line(error: CapbenchError) -> str:
+    """The message, and the cure in brackets."""
+    return error.message + (f" ({error.cure})" if error.cure else "")
+
+
+def caution_of(part: Part, scored: Scored, features: Features) -> Caution | None:
+    """What the metric has to say of its numbers, if there are any; one that fails at that is marked for it."""
+    if not hasattr(part.metric, "caution") or all(np.isnan(c).all() for c in scored.rows.columns.values()):
+        return None
+    try:
+        said: Caution | None = part.metric.caution(**arguments(part, features))
+    except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything, and its rows are there
+        return Caution("caution failed", f"{part.metric.name}: its caution failed: {type(error).__name__}: {error}")
+    return said
 
 
 def checked(metric: Metric, answer: Any, n: int) -> Rows:

@@ -16,7 +16,8 @@ from typing import Any
 
 from capbench.errors import MissingPart
 
-NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags")  # fields that name a part of the run
+# fields that name a part of the run
+NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags", "idf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ def digest(values: Iterable[object], size: int = 8) -> str:
 def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterable[tuple[str, str]]) -> Signature:
     """The signature of a metric on a benchmark.
 
-    parts: alias or spec of each backend -> its fingerprint, and name of each bag set -> its digest, which
-    stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
+    parts: alias or spec of each backend -> its fingerprint, and name of each bag set or source of frequencies
+    -> its digest, which stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
     """
     pairs = [("name", metric.name)]
     for name, value in fields(metric):

@@ -49,8 +49,9 @@ def check_metric(metric: Any) -> list[str]:
         found.expect(False, "nothing is missing", f"{problem.what}: {problem.cure}")
         return found.close(name)
     needs = dict(metric.needs)
-    arguments = set(inspect.signature(metric.rows).parameters)
-    agree = arguments == set(needs)
+    arguments = inspect.signature(metric.rows).parameters
+    required = {name for name, argument in arguments.items() if argument.default is argument.empty}
+    agree = required <= set(needs) <= set(arguments)
     found.expect(
         agree,
         "the arguments of rows are the names of its needs",

@@ -134,12 +134,24 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """What is to be known of numbers that are computed and not what one expects of them.
+
+    mark: a few words that stand beside them in every table. why: one line for the user, with the cure.
+    """
+
+    mark: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One number of a table.
 
     low, high: the 95% bootstrap interval. n: rows scored. unscored: rows without a score.
     outside: items that the metric's galleries leave out. empty: captions without a letter or digit.
     cut: captions that the encoder truncated. None in value, low or high: nothing was scored.
+    mark: what makes it another number than its label says, in a few words; "" for nothing.
     """
 
     metric: str

@@ -11,7 +11,7 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "export", "metaeval", "judgements", "cache", "doctor")
+COMMANDS = ("run", "score", "list", "leaderboard", "export", "metaeval", "judgements", "idf", "cache", "doctor")
 INTERRUPTED = 130
 
 

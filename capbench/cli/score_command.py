@@ -67,5 +67,5 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         echo(numbers_table(run.summaries))
         if run.groups:
             echo("\n" + group_tables.one_run(run.groups))
-        tell(run.record.notes)
+    tell(run.record.notes)
     engine.refuse_unscored(run, run.summaries, max_missing)

@@ -104,4 +104,4 @@ def echo(text: str) -> None:
 def tell(notes: Iterable[str]) -> None:
     """Print what a reader of the numbers should know, on stderr."""
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {note}".encode("utf-8", "backslashreplace").decode(), err=True)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from capbench.errors import BadData
-from capbench.metrics.cider import SIGMA, idf
+from capbench.metrics.cider import SIGMA, documents_of, weights
 from capbench.metrics.ngrams import ORDERS, Grams, Texts
 from capbench.metrics.sets import captions_each, cider_needs, side_by_side, texts_of
 from capbench.protocols import Need
@@ -102,7 +102,7 @@ def cosines(grams: Grams, k: int, log_n: float, *, clip: bool) -> Array:
     squares = np.zeros(n * k)
     for counts in grams.counts():
         mine = place[counts.text] < k
-        weight = counts.count * idf(counts, mine, log_n)[counts.gram]
+        weight = counts.count * weights(documents_of(counts, mine), log_n)[counts.gram]
         group = np.repeat(np.arange(len(counts.groups)), np.diff(counts.groups, append=len(weight)))
         chosen = np.flatnonzero(mine)
         weight, group = weight[chosen], group[chosen]

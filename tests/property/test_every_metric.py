@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from capbench import plugins
+from capbench import idf, plugins
 from capbench.errors import CapbenchError, CheckFailed
 from capbench.metrics.novelty import Novelty
 from capbench.needs import AllCaptions, Captions
+from capbench.ragged import ragged
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
 from capbench.types import Column
 
@@ -94,6 +95,29 @@ VARIANTS = [
 def test_metric_with_other_parameters(spec):
     part = build("metrics", spec)
     assert set(check_metric(part)) >= promised(part)
+
+
+@pytest.mark.parametrize("variant", ["d", "plain"])
+def test_cider_with_the_frequencies_of_a_file(variant, tmp_path):
+    words = [
+        ["a red car"],
+        ["a small dog on the left of a big cat"],
+        ["two dogs", "a dog"],
+        ["a blue boat on the right"],
+    ]
+    tokenizer = build("backends", "ptb")
+    idf.write(idf.made(ragged(words), tokenizer, tokenizer.fingerprint()), tmp_path / "idf.parquet")
+    passed = check_metric(build("metrics", f"cider(variant={variant!r}, idf='file:{tmp_path}/idf.parquet')"))
+    assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
+
+
+@pytest.mark.slow
+def test_cider_with_the_frequencies_of_coco():
+    metric = build("metrics", "cider(idf='coco-val')")
+    if idf.missing(metric.idf) is not None:
+        pytest.skip(idf.missing(metric.idf).what)
+    passed = check_metric(metric)
+    assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
 
 
 @pytest.mark.parametrize(
