@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from capbench.errors import BadData
-from capbench.metrics.cider import SIGMA, documents_of, weights
+from capbench.metrics.cider import SIGMA, weights
+from capbench.metrics.frequencies import documents_of
 from capbench.metrics.ngrams import ORDERS, Grams, Texts
 from capbench.metrics.sets import captions_each, cider_needs, side_by_side, texts_of
 from capbench.protocols import Need
