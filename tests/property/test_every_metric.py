@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,6 @@ import pytest
 
 from capbench import idf, plugins
 from capbench.errors import CapbenchError, CheckFailed
-from capbench.metrics.novelty import Novelty
 from capbench.needs import AllCaptions, Captions
 from capbench.ragged import ragged
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
@@ -38,7 +37,6 @@ def build(group, spec):
     return plugins.load(group, spec).value
 
 
-SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
 POOLED = {"a failed caption is as if its item were not there"}
 
 
@@ -49,24 +47,11 @@ def promised(part):
     )
 
 
-def with_its_program(name, request):
-    """A metric, given the small program, model or file that stands in for the one it would have to be brought."""
-    if name in ("spice", "spider"):
-        return replace(build("metrics", name), jars=request.getfixturevalue("spice_program")()[0].jars)
-    if name == "bertscore":
-        return replace(build("metrics", name), model=str(request.getfixturevalue("tiny_bert")), layer=2)
-    if name == "novelty":
-        train = request.getfixturevalue("tmp_path") / "train.json"
-        train.write_text('{"1": ["a dog", "a cat"]}')
-        return Novelty(str(train))
-    return build("metrics", SPECS.get(name, name))
-
-
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.torch if n == "bertscore" else ()) for n in own("metrics")]
 )
-def test_metric(name, request):
-    part = with_its_program(name, request)
+def test_metric(name, prepared):
+    part = prepared(name)
     passed = set(check_metric(part))
     assert passed >= promised(part)
     if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
