@@ -278,7 +278,6 @@ def score(
     plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
 ) -> tuple[list[Scored], list[Summary], list[Work]]:
     """Rows and summaries of the metrics that are not there yet."""
-    scored: dict[str, Scored] = {}
     summaries: list[Summary] = []
     parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
     parts = [(p, s) for p, s in parts if key_of(p.metric.name, s.short) not in have]
@@ -290,16 +289,17 @@ def score(
             resolve(Features(replace(plan.judged, captions=texts)), needs, plan.bound, cache, plan.job.device)
         )
     empty = sum(c.text is not None and not any(ch.isalnum() for ch in c.text) for c in captions)
+    new: dict[str, tuple[scoring.Part, Signature]] = {}
     for part, signature in parts:
-        key = key_of(part.metric.name, signature.short)
-        if key in scored:
-            continue
-        scored[key] = scoring.score(part, key, samples)
+        new.setdefault(key_of(part.metric.name, signature.short), (part, signature))
+    scored = {key: scoring.score(part, key, samples) for key, (part, _) in new.items()}
+    found = scoring.intervals([(part, scored[key]) for key, (part, _) in new.items()])
+    for (key, (part, signature)), intervals in zip(new.items(), found, strict=True):
         own = closure(part.needs.values())
         cut = sum(max((features.cut(need) for need in own), default=0) for features in samples)
         about = {"empty": empty if any(isinstance(need, Captions) for need in own) else 0, "cut": cut}
         mark = plan.mark if any(isinstance(need, References) for need in own) else ""
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
+        summaries += scoring.summarise(part, scored[key], intervals, signature, plan.judged, about, mark)
     return list(scored.values()), summaries, [work for features in samples for work in features.work]
 
 
