@@ -242,7 +242,8 @@ def why_absent(sides: Sequence[Side], key: str, i: int, j: int) -> str:
     """Why the other side has no such number: the fields in which the nearest signature of it differs."""
     mine = sides[i].of(key)[0]
     known = {key_of(s) for s in sides[i].summaries}
-    rivals = [s for s in sides[j].summaries if s.metric == mine.metric and key_of(s) not in known]
+    name = mine.signature.partition("|")[0]
+    rivals = [s for s in sides[j].summaries if s.signature.partition("|")[0] == name and key_of(s) not in known]
     if not rivals:
         return f"{sides[j].name} has no {mine.metric}"
     found = min((differing(mine.signature, rival.signature) for rival in rivals), key=len)

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def baseline_of(config: pytest.Config) -> Path | None:
     """The folder that the option names, else the one that the configuration names."""
-    option, setting = config.getoption(OPTION), config.getini("capbench_baseline")
+    option, setting = str(config.getoption(OPTION)), str(config.getini("capbench_baseline"))
     if option:
         return config.invocation_params.dir / option
     return config.rootpath / setting if setting else None
@@ -43,9 +43,9 @@ def baseline_of(config: pytest.Config) -> Path | None:
 
 @pytest.fixture
 def capbench_run(tmp_path: Path) -> Callable[..., Run]:
-    """capbench_run(captioner, benchmark, metrics=(), **options) -> Run, kept in the test's own folder.
+    """Run a captioner: capbench_run(captioner, benchmark, metrics=(), **options) gives the Run.
 
-    The options are those of ``capbench.run``; ``runs`` puts the run elsewhere, where it is continued and not
+    It is kept in the test's own folder. The options are those of ``capbench.run``; ``runs`` puts the run elsewhere, where it is continued and not
     computed again. ``capbench.load_run(folder)`` gives a run that is there already.
     """
 
@@ -59,7 +59,7 @@ def capbench_run(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def capbench_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
-    """capbench_check(run, allow={"cider": 0.01}, baseline=None) -> Report; fails with the comparison.
+    """Fail, with the comparison, where a run is worse: capbench_check(run, allow={"cider": 0.01}).
 
     run: as ``capbench_run`` gives it, or a run's folder. baseline: in the option's place. The rest goes to
     ``capbench.regress.regress``. A column that cannot be compared fails the test too.

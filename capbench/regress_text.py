@@ -48,7 +48,7 @@ def sentence(check: Check) -> str:
     return printable(f"{check.summary.label} is {check.verdict}{joint}{check.why}")
 
 
-def annotations(report: Report) -> str:
+def workflow_commands(report: Report) -> str:
     """GitHub workflow commands: an error for each column that is worse or not comparable, a notice for better."""
     return "\n".join(
         f"::{LEVELS[check.verdict]} title={in_property(f'capbench {check.summary.label}')}::{in_data(sentence(check))}"

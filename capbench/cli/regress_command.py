@@ -96,7 +96,7 @@ def tell_github(report: Report, *, to_stderr: bool) -> None:
 
     from capbench import regress_text
 
-    lines = regress_text.annotations(report)
+    lines = regress_text.workflow_commands(report)
     if lines:
         click.echo(lines.encode("utf-8", "backslashreplace").decode(), err=to_stderr)
     target = os.environ.get("GITHUB_STEP_SUMMARY")
