@@ -274,10 +274,13 @@ def pick_run(word: str, root: Path) -> Path:
         return Path(word)
     folders = find_runs(root)
     if word == "latest":
-        finished = [(str(record.circumstance.get("finished", "")), folder) for folder, record in finished_runs(folders)]
+        finished = [
+            (str(record.circumstance.get("finished", "")), (folder / RUN).stat().st_mtime_ns, folder)
+            for folder, record in finished_runs(folders)
+        ]
         if not finished:
             raise UsageError(f"there is no finished run below {root}", "capbench run CAPTIONER -b BENCHMARK")
-        return max(finished)[1]
+        return max(finished)[2]
     if not word:
         raise UsageError("an empty word names no run")
     meant = [f for f in folders if f.name == word or str(f.relative_to(root)) == word]

@@ -47,7 +47,10 @@ def folder_of(tmp_path):
         store.write_scores(folder, scored, names)
         store.write_summary(folder, summaries)
         if captions is not None:
-            lines = [store.caption_line(Caption(i, text, sample=int(k))) for i, text, k in zip(ids, captions, samples, strict=True)]
+            lines = [
+                store.caption_line(Caption(i, text, sample=int(k)))
+                for i, text, k in zip(ids, captions, samples, strict=True)
+            ]
             (folder / store.CAPTIONS).write_text("".join(lines))
         store.write_record(folder, Record(status, label, identity, {"finished": finished}, {}, stated))
         return folder

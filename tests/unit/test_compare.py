@@ -28,7 +28,11 @@ def lines_of(made):
 
 def test_two_runs_in_every_column(folder_of):
     a = folder_of("a", {"score": BASE, "loss": BASE, "width": BASE}, better={"loss": "low", "width": "none"})
-    b = folder_of("b", {"score": BASE + 0.3 + NOISE, "loss": BASE + 0.3 + NOISE, "width": BASE + 1}, better={"loss": "low", "width": "none"})
+    b = folder_of(
+        "b",
+        {"score": BASE + 0.3 + NOISE, "loss": BASE + 0.3 + NOISE, "width": BASE + 1},
+        better={"loss": "low", "width": "none"},
+    )
     made = compare([a, b])
     found = lines_of(made)
     score, loss, width = (found["a", "b", c] for c in ("score", "loss", "width"))
@@ -47,7 +51,9 @@ def test_the_items_that_moved_most_with_their_captions(folder_of):
     shift[[7, 3, 150]] = 3, -5, 1
     texts = [f"caption {k}" for k in range(200)]
     a = folder_of("a", {"score": BASE}, captions=texts)
-    b = folder_of("b", {"score": BASE - shift}, captions=[None if k == 3 else text.upper() for k, text in enumerate(texts)])
+    b = folder_of(
+        "b", {"score": BASE - shift}, captions=[None if k == 3 else text.upper() for k, text in enumerate(texts)]
+    )
     (line,) = compare([a, b]).lines
     assert [(m.id, round(m.first - m.second, 6)) for m in line.moved] == [("i003", -5), ("i007", 3), ("i150", 1)]
     assert [m.captions for m in line.moved][:2] == [("caption 3", None), ("caption 7", "CAPTION 7")]
@@ -95,7 +101,11 @@ def test_all_pairs_of_more_runs_with_names_that_differ(folder_of):
     places = [folder_of("same", {"score": BASE + k / 10 * NOISE}, place=f"same-{k}") for k in range(3)]
     made = compare(places, moved=0)
     assert made.names == ("same-0", "same-1", "same-2")
-    assert set(lines_of(made)) == {("same-0", "same-1", "score"), ("same-0", "same-2", "score"), ("same-1", "same-2", "score")}
+    assert set(lines_of(made)) == {
+        ("same-0", "same-1", "score"),
+        ("same-0", "same-2", "score"),
+        ("same-1", "same-2", "score"),
+    }
     again = compare([places[0], places[0]])
     assert again.names == ("same-0", "same-0 (2)")
     assert again.lines[0].difference.p == 1

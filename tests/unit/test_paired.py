@@ -160,7 +160,10 @@ def bleu_case(shared):
         with gzip.open(shared / "coco" / name, "rt", encoding="utf-8") as file:
             return [json.loads(line) for line in itertools.islice(file, 150)]
 
-    references = {row["image_id"]: [" ".join(r.lower().split()) for r in row["refs"][:5]] for row in lines("karpathy_test_refs.jsonl.gz")}
+    references = {
+        row["image_id"]: [" ".join(r.lower().split()) for r in row["refs"][:5]]
+        for row in lines("karpathy_test_refs.jsonl.gz")
+    }
     outputs = lines("system_outputs_karpathy_test.jsonl.gz")
     refs = [references[row["image_id"]] for row in outputs]
     systems = [[row["outputs"][name] for row in outputs] for name in ("Vinyals-et-al-2017", "Liu-et-al-2017")]

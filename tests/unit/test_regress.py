@@ -26,11 +26,15 @@ def columns_of(**shifts):
 
 @pytest.fixture
 def baseline(folder_of):
-    return folder_of("base", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"})
+    return folder_of(
+        "base", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"}
+    )
 
 
 def test_a_verdict_for_each_column_in_its_direction(folder_of, baseline):
-    run = folder_of("run", columns_of(up=0.2, down=-0.2, level=0.001, cost=0.2, size=5), better={"cost": "low", "size": "none"})
+    run = folder_of(
+        "run", columns_of(up=0.2, down=-0.2, level=0.001, cost=0.2, size=5), better={"cost": "low", "size": "none"}
+    )
     report = regress(baseline, run)
     assert verdicts(report) == {"up": "better", "down": "worse", "level": "same", "cost": "worse"}
     line = next(c.line for c in report.checks if c.summary.column == "down")
@@ -58,7 +62,9 @@ def test_large_but_not_significant_is_the_same(folder_of):
 
 
 def test_an_identical_run_is_never_flagged(folder_of, baseline):
-    run = folder_of("again", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"})
+    run = folder_of(
+        "again", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"}
+    )
     report = regress(baseline, run, alpha=0.999)
     assert set(verdicts(report).values()) == {"same"}
     assert {c.why for c in report.checks} == {"equal"}
@@ -130,7 +136,9 @@ def hostile_report(folder_of, text):
     return regress(a, b)
 
 
-@pytest.mark.parametrize("text", ["a,b:c%d", "two\nlines\r::error::fake", "<b>&\"'", "bad \x00\x1b\x0b\ufffe \udc80", "]]>", "|x|"])
+@pytest.mark.parametrize(
+    "text", ["a,b:c%d", "two\nlines\r::error::fake", "<b>&\"'", "bad \x00\x1b\x0b\ufffe \udc80", "]]>", "|x|"]
+)
 def test_hostile_labels_break_no_output(folder_of, read_json, text):
     report = hostile_report(folder_of, text)
     commands = regress_text.workflow_commands(report).encode().decode().split("\n")
