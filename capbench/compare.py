@@ -92,7 +92,7 @@ def compare(
     *,
     resamples: int = paired.RESAMPLES,
     seed: int = 0,
-    test: Test = "permutation",
+    test: Test = "both",
     moved: int = MOVED,
 ) -> Comparison:
     """Every pair of runs in every column that both have with equal signatures.

@@ -107,7 +107,8 @@ def notes(comparison: Comparison, units: int = 0) -> list[str]:
     made = [LEGEND.format(names=names, tests=comparison.family, n=n)]
     tests = dict.fromkeys(line.difference.test for line in comparison.lines if line.difference.test)
     words = {
-        "permutation": "approximate randomisation", "bootstrap": "paired bootstrap", "mcnemar": "McNemar's exact test",
+        "both": "approximate randomisation and paired bootstrap, the larger p", "mcnemar": "McNemar's exact test",
+        "permutation": "approximate randomisation", "bootstrap": "paired bootstrap",
     }  # fmt: skip
     drawn = ", ".join(words[test] for test in tests)
     made.append(f"Tests: {drawn or 'none'}; {comparison.resamples:,} resamples, seed {comparison.seed}.")
@@ -250,7 +251,8 @@ def line_object(comparison: Comparison, line: Line, units: int = 0) -> dict[str,
         "first": comparison.names[line.first], "second": comparison.names[line.second],
         "first_value": known(d.first), "second_value": known(d.second),
         "difference": known(d.value), "low": known(d.low), "high": known(d.high),
-        "p": known(d.p), "adjusted_p": known(line.adjusted), "test": d.test, "verdict": line.verdict,
+        "p": known(d.p), "adjusted_p": known(line.adjusted), "test": d.test,
+        "p_permutation": known(d.p_permutation), "p_bootstrap": known(d.p_bootstrap), "verdict": line.verdict,
         "items": wins, "n": d.n, "units": d.units, "only_first": d.only_first, "only_second": d.only_second,
         "standard_error": known(d.error), "effect": known(d.effect), "detectable": known(d.detectable(units)),
         "detectable_units": units or d.units, "units_needed": known(units_needed(d.value, d.error, d.units)),

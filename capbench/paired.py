@@ -4,7 +4,8 @@
     permutation   p = (1 + #{|d*| >= |d|}) / (1 + resamples); d*: each unit's rows are swapped between the
                   two systems with probability 1/2 (approximate randomisation; Noreen 1989, Riezler 2005)
     bootstrap     p = (1 + #{|d* - d| >= |d|}) / (1 + resamples); d*: resampled differences
-    mcnemar       exact, in the place of either, for 0/1 columns with one row a unit
+    both          the larger of the two (the default; docs/decisions/two-tests.md says why)
+    mcnemar       exact, in the place of all of these, for 0/1 columns with one row a unit
 
 All resamples of all metrics of all systems are one matrix product a chunk and system. A row that is
 unscored in one of two systems is left out of both, for that pair only. Where no system has holes the
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 10_000
 EQUAL = 1e-9  # items whose scores differ by less are ties: the last digits depend on the order of summation
-Test = Literal["permutation", "bootstrap"]
-TESTS: tuple[Test, ...] = ("permutation", "bootstrap")
+Test = Literal["both", "permutation", "bootstrap"]
 Pair = tuple[int, int]
 
 
@@ -49,8 +49,8 @@ class Matched:
 class Difference:
     """First - second in one column.
 
-    first, second: both scores on the rows that both have. p: two-sided, not adjusted; NaN where there are too
-    few galleries. error: standard error of the difference. higher, equal, lower: rows by first against
+    first, second: both scores on the rows that both have. p: two-sided, not adjusted, of ``test``; NaN where there
+    are too few galleries. p_permutation, p_bootstrap: of either test, NaN if it was not asked for. error: standard error of the difference. higher, equal, lower: rows by first against
     second. n: rows scored in both; only_first, only_second: rows that the other one has no score for.
     """
 
@@ -61,6 +61,8 @@ class Difference:
     high: float
     p: float
     test: str
+    p_permutation: float
+    p_bootstrap: float
     error: float
     units: int
     higher: int
@@ -111,7 +113,7 @@ def differences(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    test: Test = "permutation",
+    test: Test = "both",
 ) -> Found:
     """First - second for each metric (by its place), pair of systems and column.
 
@@ -135,7 +137,7 @@ def differences(
                     both = float(scores[0][name][0]), float(scores[1][name][0])
                     values = np.concatenate(drawn[key]) if own.resampled and drawn[key] else np.zeros(0)
                     counted = extreme.get(key)
-                    found[key] = conclude(metrics[k], contest.pair, name, both, values, counted, n)
+                    found[key] = conclude(metrics[k], contest.pair, name, both, values, counted, test, n)
     return found
 
 
@@ -235,9 +237,9 @@ def swaps(n: int, resamples: int, seed: int) -> Iterator[Array]:
 
 def conclude(
     metric: Matched, pair: Pair, name: str, both: tuple[float, float], drawn: Array, counted: tuple[int, int] | None,
-    n_units: int,
+    test: Test, n_units: int,
 ) -> Difference:  # fmt: skip
-    """One column's difference from its resamples. counted: of the permutation test (None: of the bootstrap)."""
+    """One column's difference from its resamples. counted: of the permutation test (None: not asked for)."""
     first, second = (metric.rows[system].columns[name] for system in pair)
     mine, theirs = ~np.isnan(first), ~np.isnan(second)
     shared = mine & theirs
@@ -248,17 +250,20 @@ def conclude(
     value = float(minus(np.array(both[0]), np.array(both[1])))
     interval = percentile(value, [drawn])
     known = drawn[~np.isnan(drawn)]
-    p, test = float("nan"), ""
+    swapped = resampled = float("nan")
     if len(known) and not np.isnan(value):
-        if counted is None:
+        if counted is not None:
+            swapped = (1 + counted[0]) / (1 + counted[1])
+        if test != "permutation":
             hits = np.abs(known - value) >= abs(value) * (1 - EQUAL)
-            p, test = (1 + int(hits.sum())) / (1 + len(known)), "bootstrap"
-        else:
-            p, test = (1 + counted[0]) / (1 + counted[1]), "permutation"
-        if metric.reduce is None and is_binary(metric.rows[pair[0]], a, b):
-            p, test = mcnemar(higher, lower), "mcnemar"
+            resampled = (1 + int(hits.sum())) / (1 + len(known))
+    p, used = float(np.fmax(swapped, resampled)), str(test)
+    if np.isnan(p):
+        used = ""
+    elif metric.reduce is None and is_binary(metric.rows[pair[0]], a, b):
+        p, used = mcnemar(higher, lower), "mcnemar"
     return Difference(
-        both[0], both[1], value, interval.low, interval.high, p, test,
+        both[0], both[1], value, interval.low, interval.high, p, used, swapped, resampled,
         float(known.std()) if len(known) else float("nan"), n_units, higher, len(a) - higher - lower, lower, len(a),
         int((mine & ~theirs).sum()), int((theirs & ~mine).sum()),
     )  # fmt: skip

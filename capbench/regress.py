@@ -96,7 +96,7 @@ def regress(
     allowances = allow or {}
     judged = [s for s in wanted(sides[BASELINE].summaries, columns) if s.better != "none"]
     check_words(sides[BASELINE], allowances, columns, judged)
-    made = compare_sides(sides, [s.column for s in judged], [(RUN, BASELINE)], resamples, seed, "permutation", moved=3)
+    made = compare_sides(sides, [s.column for s in judged], [(RUN, BASELINE)], resamples, seed, "both", moved=3)
     found = {(line.summary.signature, line.summary.column): line for line in made.lines}
     checks = []
     for s in judged:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     help="Plan: the difference that so many images (or galleries) would show (default: as many as there are).",
 )  # fmt: skip
 @click.option(
-    "--test", type=click.Choice(["permutation", "bootstrap"]), default="permutation", show_default=True,
-    help="Where p comes from; 0/1 columns have McNemar's exact test.",
+    "--test", type=click.Choice(["both", "permutation", "bootstrap"]), default="both", show_default=True,
+    help="Where p comes from (both: the larger one); 0/1 columns have McNemar's exact test.",
 )  # fmt: skip
 @resamples_options
 @runs_option

@@ -44,7 +44,7 @@ def pair(n=60, shift=0.0, seed=0):
 @pytest.mark.parametrize("shift", [0.0, 0.2, 0.35])
 def test_the_permutation_p_is_that_of_scipy(n, shift):
     first, second = pair(n, shift)
-    found = one(first, second)["x"]
+    found = one(first, second, test="permutation")["x"]
     theirs = scipy_stats.permutation_test(
         (first, second), lambda a, b, axis: (a - b).mean(axis=axis), permutation_type="samples", vectorized=True,
         n_resamples=9_999, rng=np.random.default_rng(1),
@@ -60,8 +60,40 @@ def test_the_permutation_p_is_that_of_every_swap_by_hand():
     gaps = np.array([0.3, -0.1, 0.4, 0.25, 0.05, 0.2, -0.15, 0.35])
     every = [abs(np.dot(signs, gaps)) for signs in itertools.product((1, -1), repeat=8)]
     exact = np.mean(np.array(every) >= abs(gaps.sum()) - 1e-12)
-    found = one(gaps, np.zeros(8))["x"]
+    found = one(gaps, np.zeros(8), test="permutation")["x"]
     assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 10_000))
+
+
+def test_the_larger_p_of_two_tests_counts():
+    first, second = pair(80, 0.25)
+    both = one(first, second)["x"]
+    alone = [one(first, second, test=test)["x"] for test in ("permutation", "bootstrap")]
+    assert (both.p_permutation, both.p_bootstrap) == (alone[0].p, alone[1].p)
+    assert (both.p, both.test) == (max(alone[0].p, alone[1].p), "both")
+    assert np.isnan([alone[0].p_bootstrap, alone[1].p_permutation]).all()
+
+
+def test_a_score_that_depends_on_length_needs_the_bootstrap():
+    # BLEU-1: one system says a word less on a tenth of the items and gains precision; whether the corpus is then
+    # too short for its references depends on which images were taken
+    random = np.random.default_rng(0)
+    words = random.integers(6, 14, 2000).astype(float)
+    hits = np.floor(0.7 * words + random.random(2000))
+    references = words + random.normal(-0.1, 2.5, 2000)
+    fewer = (np.arange(2000) % 10 == 0).astype(float)
+
+    def rows(cut):
+        columns = {"hits": hits - 0.55 * cut, "words": words - cut, "references": references, "score": np.zeros(2000)}
+        return Rows(columns)
+
+    def fold(sums):
+        brevity = np.exp(np.minimum(0, 1 - sums["references"] / sums["words"]))
+        return {"score": sums["hits"] / sums["words"] * brevity}
+
+    found = one(rows(fewer), rows(0 * fewer), fold, ("score",))["score"]
+    assert found.p_permutation < 0.001
+    assert found.p == found.p_bootstrap > 0.05
+    assert found.low < 0 < found.high
 
 
 def test_swaps_are_fair_coins():
@@ -106,8 +138,8 @@ def test_a_column_of_hits_has_mcnemars_test():
     assert found.p == pytest.approx(2 * sum(math.comb(17, k) for k in range(3)) / 2**17, abs=1e-12)
     half = first.copy()
     half[0] = 0.5  # an expected value of tied pictures: not 0 or 1
-    assert one(half, second)["x"].test == "permutation"
-    assert one(first, second, bags=np.repeat(np.arange(10), 3))["x"].test == "permutation"
+    assert one(half, second)["x"].test == "both"
+    assert one(first, second, bags=np.repeat(np.arange(10), 3))["x"].test == "both"
     assert one(first, second, bags=np.arange(30)[::-1].copy())["x"].test == "mcnemar"
 
 
@@ -181,7 +213,9 @@ def bleu_rows(system, refs):
 
 def test_bleu_is_judged_as_sacrebleu_judges_it(bleu_case):
     systems, refs = bleu_case
-    found = one(*(bleu_rows(s, refs) for s in systems), Bleu().reduce, ("bleu4",), resamples=4000)["bleu4"]
+    found = one(*(bleu_rows(s, refs) for s in systems), Bleu().reduce, ("bleu4",), resamples=4000, test="permutation")[
+        "bleu4"
+    ]
     streams = [list(stream) for stream in zip(*refs, strict=True)]
     named = list(zip(("baseline", "system"), systems, strict=True))
     metrics = {"BLEU": BLEU(tokenize="none", smooth_method="none", references=streams)}
