@@ -50,8 +50,9 @@ class Difference:
     """First - second in one column.
 
     first, second: both scores on the rows that both have. p: two-sided, not adjusted, of ``test``; NaN where there
-    are too few galleries. p_permutation, p_bootstrap: of either test, NaN if it was not asked for. error: standard error of the difference. higher, equal, lower: rows by first against
-    second. n: rows scored in both; only_first, only_second: rows that the other one has no score for.
+    are too few galleries. p_permutation, p_bootstrap: of either test, NaN if it was not asked for. error: standard
+    error of the difference. higher, equal, lower: rows by first against second. n: rows scored in both; only_first,
+    only_second: rows that the other one has no score for.
     """
 
     first: float

@@ -43,10 +43,10 @@ def baseline_of(config: pytest.Config) -> Path | None:
 
 @pytest.fixture
 def capbench_run(tmp_path: Path) -> Callable[..., Run]:
-    """Run a captioner: capbench_run(captioner, benchmark, metrics=(), **options) gives the Run.
+    """Run a captioner, as in ``run = capbench_run("nearest", "mine.toml", ["cider"])``.
 
-    It is kept in the test's own folder. The options are those of ``capbench.run``; ``runs`` puts the run elsewhere, where it is continued and not
-    computed again. ``capbench.load_run(folder)`` gives a run that is there already.
+    The arguments are those of ``capbench.run``. The run is kept in the test's own folder unless ``runs`` names
+    another, where it is continued and not computed again; ``capbench.load_run(folder)`` gives one that is there.
     """
 
     def run(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Any) -> Run:
@@ -59,7 +59,7 @@ def capbench_run(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def capbench_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
-    """Fail, with the comparison, where a run is worse: capbench_check(run, allow={"cider": 0.01}).
+    """Fail, with the comparison, where a run is worse, as in ``capbench_check(run, allow={"cider": 0.01})``.
 
     run: as ``capbench_run`` gives it, or a run's folder. baseline: in the option's place. The rest goes to
     ``capbench.regress.regress``. A column that cannot be compared fails the test too.

@@ -1,7 +1,7 @@
 """capbench compare and capbench regress as a user types them, with good and bad input."""
 
 import json
-import os
+import re
 
 import pytest
 
@@ -49,12 +49,25 @@ def test_every_format(capbench, root, form):
         ).data  # fmt: skip
 
 
-def test_the_committed_entries_say_what_the_page_says(capbench, root):
-    words = ["compare", *sorted((root / ENTRIES).iterdir()), "-c", "CIDEr", "--json"]
-    lines = capbench(*words).data["lines"]
+@pytest.mark.parametrize("column", ["CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L"])
+def test_the_committed_entries_say_what_the_page_says(capbench, root, column):
+    (line,) = re.findall(rf"^\| {column} \| (.*) \|$", (root / "docs" / "statistics.md").read_text(), re.MULTILINE)
+    stated = {
+        frozenset((a, b)): (float(difference), float(p))
+        for a, b, difference, p in re.findall(r"(\w+) and (\w+) \(([\d.]+), ([\d.]+)\)", line)
+    }
+    entries = sorted((root / ENTRIES).iterdir())
+    lines = capbench("compare", *entries, "-c", column, "--json").data["lines"]
     assert len(lines) == 15
-    same = {frozenset((x["first"][:3], x["second"][:3])) for x in lines if x["adjusted_p"] >= 0.05}
-    assert same == {frozenset(("Mun", "Liu")), frozenset(("Vin", "Tav"))}
+    found = {
+        frozenset(x[side].partition("-")[0] for side in ("first", "second")): x
+        for x in lines
+        if x["verdict"] == "not told apart"
+    }
+    assert found.keys() == stated.keys()
+    for pair, (difference, p) in stated.items():
+        assert round(abs(found[pair]["difference"]), 4) == difference
+        assert found[pair]["adjusted_p"] == pytest.approx(p, rel=0.03)
 
 
 def test_runs_of_other_images_are_refused_with_4(capbench, runs):
@@ -101,7 +114,7 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     done = capbench("regress", "base", good, "--update-baseline")
     assert (done.code, done.out) == (0, "")
     assert "wrote base" in done.err
-    assert sorted(os.listdir("base")) == ["run.json", "scores.parquet", "summary.json"]
+    assert sorted(p.name for p in (runs / "base").iterdir()) == ["run.json", "scores.parquet", "summary.json"]
     assert capbench("regress", "base", good).code == 0
     done = capbench("regress", "base", bad, "--junit", "out.xml", "--json")
     assert done.code == 1
