@@ -138,9 +138,9 @@ def compare_sides(
                 if difference.n == 0:
                     gaps.append(Gap(s.label, s.column, i, j, "no item has a score in both"))
                     continue
-                most = movers(metric, s.column, (i, j), moved, captions)
-                p = difference.p if s.better != "none" else float("nan")
-                lines.append(Line(s, i, j, difference, p, most))
+                directed = s.better != "none"  # without a direction there is no verdict, and nothing is tested
+                most = movers(metric, s.column, (i, j), moved, captions) if directed else ()
+                lines.append(Line(s, i, j, difference, difference.p if directed else float("nan"), most))
     adjusted = holm([line.adjusted for line in lines])
     lines = [replace(line, adjusted=p) for line, p in zip(lines, adjusted, strict=True)]
     identity = sides[0].record.identity

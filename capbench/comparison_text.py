@@ -19,12 +19,14 @@ LEGEND = (
     "what {n} units (images; galleries of retrieval) show in 80 of 100 cases, at 5% and one test."
 )
 STYLE = (
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;"
-    "padding:0 1rem}.wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .7rem;"
-    "text-align:right;border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent);white-space:nowrap}"
-    "th:first-child,td:first-child,td.text{text-align:left}td.text{white-space:normal;overflow-wrap:anywhere;"
-    "min-width:12rem}caption{text-align:left;font-weight:600}"
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:86rem;"
+    "padding:0 1rem}h1{font-size:1.5rem;overflow-wrap:anywhere}li{overflow-wrap:anywhere}.wide{overflow-x:auto}"
+    "table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .5rem;text-align:right;vertical-align:top;"
+    "border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}td{white-space:nowrap}"
+    ".text{text-align:left}.long{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:16rem}"
+    "caption{text-align:left;font-weight:600}"
 )
+LONG = 30  # characters from which a cell may break
 Quote = Callable[[str], str]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -69,8 +71,9 @@ def table(comparison: Comparison, units: int = 0, quote: Quote = as_is) -> tuple
     rows = []
     for line in comparison.lines:
         d = line.difference
+        p = float("nan") if line.summary.better == "none" else d.p
         cells = [quote(line.summary.label), *([] if two else [names[line.first], names[line.second]])]
-        cells += [show(d.first), show(d.second), difference(d), p_value(d.p), p_value(line.adjusted), line.verdict]
+        cells += [show(d.first), show(d.second), difference(d), p_value(p), p_value(line.adjusted), line.verdict]
         cells += [" / ".join(map(str, line.wins)), number(d.effect), number(d.detectable(units))]
         cells += [str(left_out(line))] if omitted else []
         rows.append(cells)
@@ -159,7 +162,7 @@ def pipes(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def is_number(text: str) -> bool:
     """Whether a cell is aligned to the right."""
-    return text[:1] in "+-<.0123456789" and not any(ch.isalpha() for ch in text)
+    return text[:1] in tuple("+-<.0123456789") and not any(ch.isalpha() for ch in text)
 
 
 def latex(comparison: Comparison, units: int = 0) -> str:
@@ -224,12 +227,18 @@ def mark(text: str) -> str:
 
 
 def html_table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """One table; cells that are no numbers are text."""
-    head = "".join(f'<th scope="col">{mark(cell)}</th>' for cell in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td{'' if is_number(c) else ' class=text'}>{mark(c)}</td>" for c in row) + "</tr>"
-        for row in rows
-    )
+    """One table; columns that are no numbers stand to the left, and long texts break."""
+
+    def kind(k: int) -> str:
+        cells = [row[k] for row in rows]
+        if k and all(map(is_number, cells)):
+            return ""
+        return ' class="long"' if max(map(len, cells), default=0) > LONG else ' class="text"'
+
+    kinds = [kind(k) for k in range(len(heads))]
+    head = "".join(f'<th scope="col"{which}>{mark(cell)}</th>' for cell, which in zip(heads, kinds, strict=True))
+    lines = ["".join(f"<td{which}>{mark(c)}</td>" for c, which in zip(row, kinds, strict=True)) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     return (
         f'<div class="wide" tabindex="0"><table><caption>{mark(caption)}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

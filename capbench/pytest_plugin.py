@@ -43,7 +43,9 @@ def baseline_of(config: pytest.Config) -> Path | None:
 
 @pytest.fixture
 def capbench_run(tmp_path: Path) -> Callable[..., Run]:
-    """Run a captioner, as in ``run = capbench_run("nearest", "mine.toml", ["cider"])``.
+    """Run a captioner on a benchmark.
+
+        run = capbench_run("nearest", "mine.toml", ["cider"])
 
     The arguments are those of ``capbench.run``. The run is kept in the test's own folder unless ``runs`` names
     another, where it is continued and not computed again; ``capbench.load_run(folder)`` gives one that is there.
@@ -59,7 +61,9 @@ def capbench_run(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def capbench_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
-    """Fail, with the comparison, where a run is worse, as in ``capbench_check(run, allow={"cider": 0.01})``.
+    """Fail, with the comparison, where a run is worse than its baseline.
+
+        capbench_check(run, allow={"cider": 0.01})
 
     run: as ``capbench_run`` gives it, or a run's folder. baseline: in the option's place. The rest goes to
     ``capbench.regress.regress``. A column that cannot be compared fails the test too.

@@ -14,7 +14,7 @@ from typing import Literal
 
 from capbench import paired, store
 from capbench.compare import Comparison, Line, compare_sides
-from capbench.errors import BadData, CheckFailed, NotComparable, UsageError
+from capbench.errors import BadData, CheckFailed, Fault, NotComparable, UsageError
 from capbench.leaderboard import ENTRY_FILES
 from capbench.matching import Side, read_sides, wanted
 from capbench.significance import ALPHA
@@ -68,8 +68,16 @@ class Report:
                 "mend the captioner, allow it (--allow), or accept it: --update-baseline",
             )
         if unknown:
-            words = "\n".join(f"  {c.summary.label}: {c.why}" for c in unknown)
-            raise NotComparable(f"not comparable with the baseline:\n{words}", cure="score both in the same way")
+            faults = [Fault(", ".join(labels), why) for why, labels in reasons(unknown).items()]
+            raise NotComparable("not comparable with the baseline:", faults, "score both in the same way")
+
+
+def reasons(checks: Sequence[Check]) -> dict[str, list[str]]:
+    """The labels of the columns that have each reason."""
+    found: dict[str, list[str]] = {}
+    for check in checks:
+        found.setdefault(check.why, []).append(check.summary.label)
+    return found
 
 
 def regress(
@@ -106,8 +114,8 @@ def regress(
             checks.append(Check(s, "not comparable", why_not(made, s), allowed))
         else:
             checks.append(judge(s, line, allowed, alpha, max_missing))
-    known = {(s.signature, s.column) for s in sides[BASELINE].summaries}
-    new = tuple(s.label for s in sides[RUN].summaries if (s.signature, s.column) not in known)
+    known = {s.label for s in sides[BASELINE].summaries}
+    new = tuple(s.label for s in sides[RUN].summaries if s.label not in known)
     return Report(sides[BASELINE].name, sides[RUN].name, made.benchmark, tuple(checks), new, made, alpha)
 
 

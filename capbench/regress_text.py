@@ -8,7 +8,7 @@ from typing import Any
 from capbench import codec
 from capbench.comparison_text import difference, known, line_object, number, p_value, pipes, printable
 from capbench.leaderboard import escape, show
-from capbench.regress import Check, Report
+from capbench.regress import Check, Report, reasons
 
 LEGEND = (
     "Worse or better: significant at {alpha:.0%} (Holm over {tests} columns), and a larger difference than is allowed. "
@@ -33,10 +33,9 @@ def markdown(report: Report) -> str:
         rows.append(cells)
     title = f"**{escape(report.run)}** against the baseline **{escape(report.baseline)}** on {escape(report.benchmark)}"
     parts = [title, pipes(heads, rows), LEGEND.format(alpha=report.alpha, tests=report.comparison.family)]
-    reasons = [
-        f"- {escape(c.summary.label)}: {c.verdict}: {escape(c.why)}" for c in report.checks if c.verdict in LEVELS
-    ]
-    parts += ["\n".join(reasons)] if reasons else []
+    unknown = reasons(report.of("not comparable"))
+    lines = [f"- {escape(', '.join(labels))}: not comparable: {escape(why)}" for why, labels in unknown.items()]
+    parts += ["\n".join(lines)] if lines else []
     if report.new:
         parts.append(f"Not in the baseline: {', '.join(map(escape, report.new))}.")
     return "\n\n".join(parts)

@@ -27,7 +27,7 @@ def columns_of(**shifts):
 @pytest.fixture
 def baseline(folder_of):
     return folder_of(
-        "base", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"}
+        "base", dict.fromkeys(("up", "down", "level", "cost", "size"), BASE), better={"cost": "low", "size": "none"}
     )
 
 
@@ -63,7 +63,7 @@ def test_large_but_not_significant_is_the_same(folder_of):
 
 def test_an_identical_run_is_never_flagged(folder_of, baseline):
     run = folder_of(
-        "again", {n: BASE for n in ("up", "down", "level", "cost", "size")}, better={"cost": "low", "size": "none"}
+        "again", dict.fromkeys(("up", "down", "level", "cost", "size"), BASE), better={"cost": "low", "size": "none"}
     )
     report = regress(baseline, run, alpha=0.999)
     assert set(verdicts(report).values()) == {"same"}
