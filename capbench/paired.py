@@ -105,7 +105,20 @@ class Contest(NamedTuple):
     metrics: tuple[int, ...]
 
 
-Found = dict[tuple[int, Pair, str], Difference]
+Key = tuple[int, Pair, str]  # metric, pair, column
+
+
+class Arena(NamedTuple):
+    """Metrics with equally many units, the pairs of systems, and each side once."""
+
+    metrics: Sequence[Matched]
+    contests: tuple[Contest, ...]
+    sides: Mapping[str, Side]
+    units: int
+
+    def keys(self) -> list[Key]:
+        """Everything that is compared."""
+        return [(k, c.pair, name) for c in self.contests for k in c.metrics for name in self.metrics[k].columns]
 
 
 def differences(
@@ -115,7 +128,7 @@ def differences(
     resamples: int = RESAMPLES,
     seed: int = 0,
     test: Test = "both",
-) -> Found:
+) -> dict[Key, Difference]:
     """First - second for each metric (by its place), pair of systems and column.
 
     Pairs of which one system lacks the metric are left out of it.
@@ -124,27 +137,24 @@ def differences(
     for k, metric in enumerate(metrics):
         for rows in list(metric.rows.values())[:1]:
             groups.setdefault(units(rows)[1], []).append(k)
-    found: Found = {}
+    found: dict[Key, Difference] = {}
     for n, places in groups.items():
-        contests, sides = prepare(metrics, places, pairs)
-        drawn = bootstrapped(metrics, contests, sides, n, resamples, seed)
-        extreme = {} if test == "bootstrap" else permuted(metrics, contests, sides, n, resamples, seed)
-        for contest in contests:
+        arena = prepare(metrics, places, pairs, n)
+        drawn = bootstrapped(arena, resamples, seed)
+        extreme = {} if test == "bootstrap" else permuted(arena, resamples, seed)
+        for contest in arena.contests:
             for k in contest.metrics:
-                own = sides[contest.sides[0]].parts[k]
-                scores = [sides[key].parts[k].scores(sides[key].parts[k].totals()) for key in contest.sides]
+                parts = [arena.sides[key].parts[k] for key in contest.sides]
+                scores = [part.scores(part.totals()) for part in parts]
                 for name in metrics[k].columns:
                     key = (k, contest.pair, name)
                     both = float(scores[0][name][0]), float(scores[1][name][0])
-                    values = np.concatenate(drawn[key]) if own.resampled and drawn[key] else np.zeros(0)
-                    counted = extreme.get(key)
-                    found[key] = conclude(metrics[k], contest.pair, name, both, values, counted, test, n)
+                    values = np.concatenate(drawn[key]) if parts[0].resampled and drawn[key] else np.zeros(0)
+                    found[key] = conclude(metrics[k], contest.pair, name, both, values, extreme.get(key), test, n)
     return found
 
 
-def prepare(
-    metrics: Sequence[Matched], places: Sequence[int], pairs: Sequence[Pair]
-) -> tuple[list[Contest], dict[str, Side]]:
+def prepare(metrics: Sequence[Matched], places: Sequence[int], pairs: Sequence[Pair], n: int) -> Arena:
     """The contests, and each side once: a system without holes has one for all its opponents."""
     contests: list[Contest] = []
     sides: dict[str, Side] = {}
@@ -164,61 +174,46 @@ def prepare(
                 sides[key] = Side(matrix, parts, dict(zip(mine, ends.tolist(), strict=True)))
             keys.append(key)
         contests.append(Contest((i, j), (keys[0], keys[1]), mine))
-    return contests, sides
+    return Arena(metrics, tuple(contests), sides, n)
 
 
-def bootstrapped(
-    metrics: Sequence[Matched],
-    contests: Sequence[Contest],
-    sides: Mapping[str, Side],
-    n: int,
-    resamples: int,
-    seed: int,
-) -> dict[tuple[int, Pair, str], list[Array]]:
+def bootstrapped(arena: Arena, resamples: int, seed: int) -> dict[Key, list[Array]]:
     """The resampled differences, chunk by chunk."""
-    drawn: dict[tuple[int, Pair, str], list[Array]] = {
-        (k, c.pair, name): [] for c in contests for k in c.metrics for name in metrics[k].columns
-    }
-    for weights in resampled_weights(n, resamples, seed):
+    drawn: dict[Key, list[Array]] = {key: [] for key in arena.keys()}
+    for weights in resampled_weights(arena.units, resamples, seed):
         under = {}
-        for key, side in sides.items():
+        for key, side in arena.sides.items():
             totals = weights @ side.matrix
             under[key] = {k: part.scores(side.part(k, totals)) for k, part in side.parts.items()}
-        for contest in contests:
+        for contest in arena.contests:
             first, second = (under[key] for key in contest.sides)
             for k in contest.metrics:
-                for name in metrics[k].columns:
+                for name in arena.metrics[k].columns:
                     drawn[k, contest.pair, name].append(minus(first[k][name], second[k][name]))
     return drawn
 
 
-def permuted(
-    metrics: Sequence[Matched],
-    contests: Sequence[Contest],
-    sides: Mapping[str, Side],
-    n: int,
-    resamples: int,
-    seed: int,
-) -> dict[tuple[int, Pair, str], tuple[int, int]]:
+def permuted(arena: Arena, resamples: int, seed: int) -> dict[Key, tuple[int, int]]:
     """How many swapped differences are at least as large as the real one, and of how many."""
+    sides = arena.sides
     whole = {key: {k: part.totals() for k, part in side.parts.items()} for key, side in sides.items()}
-    limits: dict[tuple[int, Pair, str], Array] = {}
-    for contest in contests:
+    limits: dict[Key, Array] = {}
+    for contest in arena.contests:
         for k in contest.metrics:
             real, against = (sides[key].parts[k].scores(whole[key][k]) for key in contest.sides)
-            for name in metrics[k].columns:
+            for name in arena.metrics[k].columns:
                 slack = ROUNDING * (np.abs(real[name]) + np.abs(against[name]))
                 limits[k, contest.pair, name] = np.abs(real[name] - against[name]) - slack
     counted = dict.fromkeys(limits, (0, 0))
-    for swap in swaps(n, resamples, seed):
+    for swap in swaps(arena.units, resamples, seed):
         moved = {key: swap @ side.matrix for key, side in sides.items()}
-        for contest in contests:
+        for contest in arena.contests:
             first, second = contest.sides
             for k in contest.metrics:
                 trade = sides[second].part(k, moved[second]) - sides[first].part(k, moved[first])
                 ours = sides[first].parts[k].scores(whole[first][k] + trade)
                 theirs = sides[second].parts[k].scores(whole[second][k] - trade)
-                for name in metrics[k].columns:
+                for name in arena.metrics[k].columns:
                     swapped = np.abs(ours[name] - theirs[name])
                     swapped = swapped[~np.isnan(swapped)]
                     key = (k, contest.pair, name)

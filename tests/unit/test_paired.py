@@ -228,8 +228,7 @@ def test_bleu_is_judged_as_sacrebleu_judges_it(bleu_case):
     # its bootstrap test counts |d*| - mean |d*| > |d|: the same of our resamples
     _, scores = PairedTest(named, metrics, None, test_type="bs", n_samples=4000)()
     metric = Matched(dict(enumerate(bleu_rows(s, refs) for s in systems)), Bleu().reduce, ("bleu4",))
-    contests, sides = prepare([metric], [0], [(0, 1)])
-    (drawn,) = bootstrapped([metric], contests, sides, len(refs), 4000, 0).values()
+    (drawn,) = bootstrapped(prepare([metric], [0], [(0, 1)], len(refs)), 4000, 0).values()
     size = np.abs(np.concatenate(drawn))
     theirs = scores["BLEU"][1].p_value
     ours = np.mean(size - size.mean() > abs(found.value))
