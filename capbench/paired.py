@@ -116,7 +116,7 @@ class Arena(NamedTuple):
     sides: Mapping[str, Side]
     units: int
 
-    def keys(self) -> list[Key]:
+    def compared(self) -> list[Key]:
         """Everything that is compared."""
         return [(k, c.pair, name) for c in self.contests for k in c.metrics for name in self.metrics[k].columns]
 
@@ -179,7 +179,7 @@ def prepare(metrics: Sequence[Matched], places: Sequence[int], pairs: Sequence[P
 
 def bootstrapped(arena: Arena, resamples: int, seed: int) -> dict[Key, list[Array]]:
     """The resampled differences, chunk by chunk."""
-    drawn: dict[Key, list[Array]] = {key: [] for key in arena.keys()}
+    drawn: dict[Key, list[Array]] = {key: [] for key in arena.compared()}
     for weights in resampled_weights(arena.units, resamples, seed):
         under = {}
         for key, side in arena.sides.items():
