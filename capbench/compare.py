@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from capbench import paired, store
-from capbench.errors import BadData, Fault, NotComparable, UsageError
+from capbench.errors import Fault, NotComparable, UsageError
 from capbench.matching import Gap, Metric, Side, match, read_sides
 from capbench.paired import Difference, Test
 from capbench.significance import ALPHA, holm
@@ -172,35 +172,36 @@ def faults_of(comparison: Comparison) -> list[Fault]:
     return [Fault(f"{names[i]}, {names[j]}: {', '.join(labels)}", why) for (i, j, why), labels in reasons.items()]
 
 
-def captions_of(sides: Sequence[Side]) -> dict[int, dict[tuple[str, int], str | None]]:
-    """Each run's captions by id and sample; entries of leaderboards keep none."""
-    found = {}
+Captions = dict[int, dict[str, dict[int, str | None]]]  # side -> id -> sample -> text
+
+
+def captions_of(sides: Sequence[Side]) -> Captions:
+    """Each run's captions; entries of leaderboards keep none."""
+    found: Captions = {}
     for i, side in enumerate(sides):
         path = None if side.folder is None else side.folder / store.CAPTIONS
-        if path is not None and path.exists():
-            try:
-                captions = store.parse_captions(path.read_bytes(), path)
-            except OSError as error:
-                raise BadData(f"cannot read {path}: {error}") from error
-            found[i] = {(safe(c.id), c.sample): c.text for c in captions}
+        if path is None or not path.exists():
+            continue
+        own: dict[str, dict[int, str | None]] = {}
+        for caption in store.parse_captions(path.read_bytes(), path):
+            own.setdefault(safe(caption.id), {})[caption.sample] = caption.text
+        found[i] = own
     return found
 
 
-def movers(
-    metric: Metric,
-    column: str,
-    pair: tuple[int, int],
-    count: int,
-    captions: dict[int, dict[tuple[str, int], str | None]],
-) -> tuple[Moved, ...]:
+def movers(metric: Metric, column: str, pair: tuple[int, int], count: int, captions: Captions) -> tuple[Moved, ...]:
     """The rows whose scores lie furthest apart; those that are equal did not move."""
     first, second = (metric.matched.rows[i].columns[column] for i in pair)
     gap = np.abs(first - second)
     gap = np.where(np.isnan(gap) | (gap <= paired.EQUAL), 0.0, gap)
     most = [k for k in np.argsort(-gap, kind="stable")[:count].tolist() if gap[k] > 0]
+    whole = not metric.samples.any()  # rows are about images: all captions of one belong to its number
 
     def text(side: int, k: int) -> str | None:
-        return captions.get(side, {}).get((metric.ids[k], int(metric.samples[k])))
+        own = captions.get(side, {}).get(metric.ids[k], {})
+        if whole and len(own) > 1:
+            return " / ".join(own[n] or "(none)" for n in sorted(own))
+        return own.get(int(metric.samples[k]))
 
     return tuple(
         Moved(

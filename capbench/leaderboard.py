@@ -21,7 +21,7 @@ from capbench import codec, plugins, stats, store
 from capbench.errors import BadData, CapbenchError, CheckFailed, Fault, UsageError
 from capbench.store import Record
 from capbench.tables import safe
-from capbench.types import Rows, Summary
+from capbench.types import GroupScore, Rows, Summary
 
 LEGEND = (
     "Brackets: 95% bootstrap interval over images, or over galleries for retrieval ([-]: fewer than 10 galleries). "
@@ -72,7 +72,7 @@ def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[B
     entries, faults = read_entries(roots)
     if faults:
         raise BadData("some runs cannot be read:", faults)
-    chosen = [e for e in entries if benchmark in ("", e.record.identity.benchmark)]
+    chosen = [e for e in entries if benchmark in ("", e.record.identity.benchmark) and e.summaries]
     if not chosen:
         what = f" of {benchmark}" if benchmark else ""
         raise BadData(
@@ -214,7 +214,7 @@ def show(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def interval(summary: Summary | None) -> str:
+def interval(summary: Summary | GroupScore | None) -> str:
     """0.912 [0.901, 0.923], with the count of unscored rows beside it where there are any."""
     if summary is None:
         return "-"
@@ -311,7 +311,7 @@ def write_board(boards: Sequence[Board], entries: Sequence[Path], target: Path, 
     for source in entries:
         kept = target / "entries" / source.name
         kept.mkdir(parents=True, exist_ok=True)
-        for name in ENTRY_FILES:
+        for name in (*ENTRY_FILES, *([store.TAGS] if (source / store.TAGS).exists() else [])):
             if kept.resolve() != source.resolve():
                 shutil.copyfile(source / name, kept / name)
     store.write_file(target / "README.md", page(boards, command).encode())

@@ -149,3 +149,21 @@ def test_github_is_told_where_it_is_and_nowhere_else(capbench, runs, monkeypatch
     as_json = capbench("regress", good, bad, "--json")
     assert as_json.data["worse"] >= 1  # stdout is the object and nothing else
     assert "::error title=capbench CIDEr::" in as_json.err
+
+
+def test_several_captions_an_image_are_one_unit_and_all_are_shown(capbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, words in (("red", "a red circle"), ("blue", "two blue squares")):
+        lines = [
+            json.dumps({"id": f"scene-{k:05d}", "captions": [words, f"{words} and a ring", f"{name} {k}"]}) + "\n"
+            for k in range(30)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+        spec = f"file(path='{name}.jsonl', samples=3)"
+        done = capbench("run", spec, "-b", "scenes(n=30)", "-m", "bleu", "--name", name)
+        assert done.code == 0, done.err
+    (line, *_) = capbench("compare", "red", "blue", "-c", "bleu1", "--json").data["lines"]
+    assert (line["n"], line["units"]) == (30, 30)
+    first, second = line["moved"][0]["captions"]
+    assert first.startswith("a red circle / a red circle and a ring / red ")
+    assert second.startswith("two blue squares / two blue squares and a ring / blue ")
