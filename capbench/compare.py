@@ -200,7 +200,7 @@ def movers(metric: Metric, column: str, pair: tuple[int, int], count: int, capti
     def text(side: int, k: int) -> str | None:
         own = captions.get(side, {}).get(metric.ids[k], {})
         if whole and len(own) > 1:
-            return " / ".join(own[n] or "(none)" for n in sorted(own))
+            return " / ".join("(none)" if own[n] is None else str(own[n]) for n in sorted(own))
         return own.get(int(metric.samples[k]))
 
     return tuple(

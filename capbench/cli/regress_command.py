@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from capbench.cli.shared import column_option, echo, json_option, resamples_options, runs_option
-from capbench.errors import UsageError
+from capbench.errors import BadData, UsageError
 
 if TYPE_CHECKING:
     from capbench.regress import Report
@@ -54,22 +54,30 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from capbench import regress, regress_text, store
 
     folder, place = store.pick_run(run, Path(root)), Path(baseline)
-    new = update and not regress.has_baseline(place, folder)
-    if not new:
-        known = regress.find_baseline(place, folder) if place.exists() else store.pick_run(baseline, Path(root))
-        report = regress.regress(
-            known, folder, allow=allowed(allowances), columns=columns, alpha=alpha, max_missing=max_missing,
-            resamples=resamples, seed=seed,
-        )  # fmt: skip
+    options: dict[str, Any] = {
+        "allow": allowed(allowances), "columns": columns, "alpha": alpha, "max_missing": max_missing,
+        "resamples": resamples, "seed": seed,
+    }  # fmt: skip
+    report = None
+    try:
+        if not update or regress.has_baseline(place, folder):
+            known = regress.find_baseline(place, folder) if place.exists() else store.pick_run(baseline, Path(root))
+            report = regress.regress(known, folder, **options)
+    except BadData as error:  # a baseline that cannot be read, or not any more, may be replaced
+        if not update:
+            raise
+        click.echo(f"the old baseline is of no use: {error.message}", err=True)
+    if report is not None:
         echo(regress_text.json_text(report) if as_json else regress_text.markdown(report))
         if junit:
+            Path(junit).parent.mkdir(parents=True, exist_ok=True)
             store.write_file(Path(junit), regress_text.junit(report).encode())
         if github or (github is None and os.environ.get("GITHUB_ACTIONS") == "true"):
             tell_github(report, to_stderr=as_json)
     if update:
         click.echo(f"wrote {regress.update_baseline(place, folder)}", err=True)
-        return
-    report.refuse()
+    elif report is not None:
+        report.refuse()
 
 
 def allowed(words: tuple[str, ...]) -> dict[str, float]:

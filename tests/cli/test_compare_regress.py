@@ -132,6 +132,21 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     assert json.loads((runs / "base" / "run.json").read_text())["label"] == "speaker-miscount"
 
 
+def test_a_baseline_that_is_of_no_use_can_be_replaced(capbench, runs):
+    good = next(p for p in (runs / "runs").rglob("speaker-*") if "miscount" not in p.name and "invent" not in p.name)
+    assert capbench("regress", "base", good, "--update-baseline").code == 0
+    summary = runs / "base" / "summary.json"
+    summary.write_text(re.sub(r'"value": [\d.]+', '"value": 0.5', summary.read_text()))
+    done = capbench("regress", "base", good)
+    assert done.code == 4
+    assert "its summary says 0.5" in done.err
+    done = capbench("regress", "base", good, "--update-baseline")
+    assert done.code == 0
+    assert "the old baseline is of no use" in done.err
+    assert capbench("regress", "base", good, "--junit", "new/folder/out.xml").code == 0
+    assert (runs / "new" / "folder" / "out.xml").read_text().count("<testcase ") == 5
+
+
 def test_github_is_told_where_it_is_and_nowhere_else(capbench, runs, monkeypatch):
     good = next(p for p in (runs / "runs").rglob("speaker-*") if "miscount" not in p.name and "invent" not in p.name)
     bad = next((runs / "runs").rglob("speaker-miscount*"))
