@@ -281,7 +281,6 @@ def score(
     plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
 ) -> tuple[list[Scored], list[Summary], list[Work], list[str]]:
     """Rows and summaries of the metrics that are not there yet, and what users are to know of them."""
-    scored: dict[str, Scored] = {}
     summaries: list[Summary] = []
     cautions: list[str] = []
     parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
@@ -290,11 +289,12 @@ def score(
     texts = tuple(Failure(c.reason) if c.text is None else c.text for c in captions)
     facts = replace(plan.judged, captions=texts, each=plan.samples)
     features = resolve(Features(facts), needs, plan.bound, cache, plan.job.device)
+    new: dict[str, tuple[scoring.Part, Signature]] = {}
     for part, signature in parts:
-        key = key_of(part.metric.name, signature.short)
-        if key in scored:
-            continue
-        scored[key] = scoring.score(part, key, features)
+        new.setdefault(key_of(part.metric.name, signature.short), (part, signature))
+    scored = {key: scoring.score(part, key, features) for key, (part, _) in new.items()}
+    found = scoring.intervals([(part, scored[key]) for key, (part, _) in new.items()])
+    for (key, (part, signature)), intervals in zip(new.items(), found, strict=True):
         own = closure(part.needs.values())
         cut = max((features.cut(need) for need in own), default=0)
         about = {"empty": several.empty_captions(own, captions), "cut": cut}
@@ -304,7 +304,7 @@ def score(
             marks.append(caution.mark)
             cautions.append(caution.why)
         mark = ", ".join(filter(None, marks))
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
+        summaries += scoring.summarise(part, scored[key], intervals, signature, plan.judged, about, mark)
     return list(scored.values()), summaries, features.work, cautions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,13 +160,20 @@ def checked(metric: Metric, answer: Any, n: int) -> Rows:
     return Rows(columns, rows.items, rows.bags)
 
 
+def intervals(scored: Sequence[tuple[Part, Scored]]) -> list[dict[str, stats.Interval]]:
+    """Every column's score and interval; all metrics share the resamples that they can."""
+    sums = []
+    for part, one in scored:
+        anything = any(not np.isnan(column).all() for column in one.rows.columns.values())
+        sums.append(stats.UnitSums.of(one.rows, getattr(part.metric, "reduce", None) if anything else None))
+    return stats.intervals_together(sums)
+
+
 def summarise(
-    part: Part, scored: Scored, signature: Signature, facts: Facts, about: Mapping[str, int], mark: str
-) -> list[Summary]:
+    part: Part, scored: Scored, found: Mapping[str, stats.Interval], signature: Signature, facts: Facts,
+    about: Mapping[str, int], mark: str,
+) -> list[Summary]:  # fmt: skip
     """One Summary for each declared column. about: how many captions are ``empty`` and ``cut``."""
-    anything = any(not np.isnan(column).all() for column in scored.rows.columns.values())
-    reduce = getattr(part.metric, "reduce", None) if anything else None
-    found = stats.intervals(scored.rows, reduce)
     items = np.arange(len(facts.ids)) if scored.rows.items is None else scored.rows.items
     outside = len(facts.ids) - len(np.unique(items))
     made = []

@@ -43,6 +43,25 @@ def short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
+def differing(first: str, second: str) -> list[tuple[str, str, str]]:
+    """The fields in which two signatures of one metric differ, with both values ("" where a field is absent).
+
+    For messages only: nothing is computed from what a signature says.
+    """
+    ours, theirs = (dict(part.partition(":")[::2] for part in text.split("|")[1:]) for text in (first, second))
+    fields_of_both = dict.fromkeys([*ours, *theirs])
+    return [
+        (unescape(name), unescape(ours.get(name, "")), unescape(theirs.get(name, "")))
+        for name in fields_of_both
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def unescape(text: str) -> str:
+    """The inverse of ``escape``."""
+    return text.replace("%3A", ":").replace("%7C", "|").replace("%25", "%")
+
+
 def escape(text: str) -> str:
     """Percent-escape the characters that separate pairs."""
     return text.replace("%", "%25").replace("|", "%7C").replace(":", "%3A")

@@ -11,7 +11,10 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "export", "metaeval", "judgements", "idf", "cache", "doctor")
+COMMANDS = (
+    "run", "score", "list", "leaderboard", "compare", "regress", "export", "metaeval", "judgements", "idf", "cache",
+    "doctor",
+)  # fmt: skip
 INTERRUPTED = 130
 
 

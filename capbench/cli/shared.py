@@ -58,6 +58,30 @@ def missing_option(command: F) -> F:
     return made
 
 
+def column_option(command: F) -> F:
+    """-c COLUMN, several times."""
+    text = "Only this column, by name or label; may be given several times. Fewer tests are adjusted less."
+    made: F = click.option("-c", "--column", "columns", multiple=True, metavar="COLUMN", help=text)(command)
+    return made
+
+
+def resamples_options(command: F) -> F:
+    """--resamples and --seed."""
+    number = click.IntRange(min=100)
+    seeded = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the resamples.")
+    made: F = click.option("--resamples", type=number, default=10_000, show_default=True, help="At least 100.")(
+        seeded(command)
+    )
+    return made
+
+
+def runs_option(command: F) -> F:
+    """--runs DIR for commands that look runs up by name."""
+    text = "Where runs are looked up by name."
+    made: F = click.option("--runs", "root", default="runs", metavar="DIR", show_default=True, help=text)(command)
+    return made
+
+
 def bindings(pairs: Iterable[str]) -> dict[str, str]:
     """NAME=SPEC words as a mapping.
 
