@@ -136,18 +136,18 @@ def board(entries: Sequence[Entry], sort: str = "") -> Board:
 def in_order(entries: Sequence[Entry], sort: str = "") -> list[tuple[Entry, Summary | None]]:
     """The runs as a table orders them, each with the number it is sorted by.
 
-    Runs that have another signature's number, or none, come last: two signatures are not compared.
+    The headline is the one that most runs have; runs with another signature's number, or none, come last.
 
     Raises:
         UsageError: no run has a number.
     """
     heads = [(entry, headline(entry, sort)) for entry in entries]
-    known = [head for _, head in heads if head is not None]
-    if not known:
+    counts = Counter(key_of(head) for _, head in heads if head is not None)
+    if not counts:
         raise UsageError("the runs have no number", "capbench run with a metric")
-    lead = key_of(known[0])
-    sign = -1 if known[0].better == "low" else 1
+    lead = counts.most_common(1)[0][0]
     own = [(entry, head if head is not None and key_of(head) == lead else None) for entry, head in heads]
+    sign = -1 if any(head is not None and head.better == "low" for _, head in own) else 1
     return sorted(own, key=lambda pair: (place_of(pair[1], sign), pair[0].record.label, pair[0].folder.name))
 
 

@@ -59,12 +59,13 @@ function orderedBags(bags, { order, a, b }) {
 
 /** One picture with every system's rank. */
 function memberOf(view, bag, item, m, open) {
-  const ranks = view.board.lines.map((line, s) => {
+  const judged = view.board.lines.some((_, s) => bag.ranks[s][m] !== null); // else a distractor only
+  const ranks = !judged ? [] : view.board.lines.map((line, s) => {
     const rank = bag.ranks[s][m];
     const text = rank === null ? '–' : Number(rank.toFixed(1));
     return make('span', { class: `found${rank !== null && rank <= 1 ? ' best' : ''}`, title: `${visible(line.label)}: rank ${text}` },
       mark(s), make('span', { class: 'unseen' }, visible(line.label), ' rank '), String(text));
   });
   const button = make('button', { type: 'button', class: 'member', 'aria-label': `Open ${visible(view.ids[item])}`, click: () => open(button) }, pictureOf(view, item, 'tile'));
-  return make('figure', {}, button, make('figcaption', {}, words(view.ids[item], 'span', { class: 'id' }), make('span', { class: 'ranks' }, ranks)));
+  return make('figure', { class: judged ? 'judged' : '' }, button, make('figcaption', {}, words(view.ids[item], 'span', { class: 'id' }), make('span', { class: 'ranks' }, ranks)));
 }

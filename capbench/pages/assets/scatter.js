@@ -13,8 +13,8 @@ function scatterSection(board, id) {
     const both = withNumber(board, state.x).filter((i) => withNumber(board, state.y).includes(i));
     const best = paretoFront(board, both, state);
     figure.replaceChildren(plotOf(board, both, best, state, Math.max(300, figure.clientWidth || 720)));
-    front.replaceChildren(make('b', {}, 'Pareto front: '), ...best.flatMap((i, n) => [n ? ', ' : '', words(board.lines[i].label)]),
-      best.length === 1 ? ', best by both.' : '. The others are beaten by one of these in both.');
+    const rest = best.length === both.length ? '. Nobody is beaten in both.' : best.length === 1 ? ', best by both.' : '. Each of the others is beaten in both by one of these.';
+    front.replaceChildren(make('b', {}, 'Pareto front: '), ...best.flatMap((i, n) => [n ? ', ' : '', words(board.lines[i].label)]), rest);
   };
   const names = usable.map((k) => [k, `${visible(board.columns[k].label)} [${board.columns[k].note}]`]);
   const bar = make('div', { class: 'bar' },

@@ -86,7 +86,7 @@ function lineOf(board, i, state) {
   const line = board.lines[i];
   const about = [line.cut && `${plural(line.cut, 'caption')} truncated`, line.empty && `${plural(line.empty, 'caption')} empty`].filter(Boolean);
   const name = make('th', { scope: 'row', class: 'name' },
-    make('span', { class: 'who' }, mark(i), words(line.label, 'bdi', { title: visible(line.run) })),
+    make('span', { class: 'who' }, mark(i), nameOf(line.label, { title: visible(line.run) })),
     about.length ? make('small', { class: 'flaw' }, about.join(', ')) : null);
   const cells = shownColumns(board, state).map((k) => cellOf(board, i, k));
   return make('tr', {},

@@ -1,6 +1,6 @@
 // Numbers and hostile texts as people should see them.
 
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\p{Cs}]/gu;
 
 /** A text with its invisible characters made visible: a caption cannot hide or turn round what stands beside it. */
 function visible(text) {
@@ -14,6 +14,12 @@ function visible(text) {
 /** A text of a run, isolated so that its direction ends with it. */
 function words(text, tag = 'bdi', attributes = {}) {
   return make(tag, { dir: 'auto', ...attributes }, visible(text));
+}
+
+/** A name that may break after its separators, where a line is short. */
+function nameOf(text, attributes = {}) {
+  const parts = visible(text).split(/(?<=[-_/.:])/);
+  return make('bdi', { dir: 'auto', ...attributes }, parts.flatMap((part, n) => (n ? [make('wbr'), part] : [part])));
 }
 
 /** A number as the other tables write it: three or four digits that matter. */

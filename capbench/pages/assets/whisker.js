@@ -1,6 +1,6 @@
 // A value and its interval on the scale that a column's systems share.
 
-const WIDE = 112;
+const WIDE = 104;
 const MARGIN = 6;
 
 /** The scale of a column: from the lowest bound to the highest. */
