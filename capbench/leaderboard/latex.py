@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from capbench.leaderboard.boards import Board
+from capbench.leaderboard.markdown import rank_text
 from capbench.leaderboard.text import in_code, printable, show
 from capbench.types import Summary
 
@@ -13,7 +14,7 @@ ARROWS = {"high": r"\,$\uparrow$", "low": r"\,$\downarrow$", "none": ""}
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "`": r"\textasciigrave{}", "-": "{-}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "`": r"\textasciigrave{}",
 }  # fmt: skip
 
 
@@ -32,12 +33,17 @@ def one_latex(board: Board) -> str:
         " & ".join(["", "Captioner", *heads]) + r" \\",
         r"\midrule",
     ]
-    for line in board.lines:
+    for i, line in enumerate(board.lines):
         best = [rank == 1 and len(board.lines) > 1 for rank in line.ranks]
         cells = [cell(c, bold=bold) for c, bold in zip(line.cells, best, strict=True)]
-        lines.append(" & ".join([str(line.rank), escape_latex(line.label), *cells]) + r" \\")
-    notes = [f"% {in_code(c.label)}: {in_code(c.signature)}" for c in {c.signature: c for c in board.columns}.values()]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes]) + "\n"
+        lines.append(
+            " & ".join([rank_text(board, [x.rank for x in board.lines], i), escape_latex(line.label), *cells]) + r" \\"
+        )
+    notes: dict[str, list[str]] = {}
+    for c in board.columns:
+        notes.setdefault(c.signature, []).append(c.label)
+    comments = [f"% {in_code(', '.join(labels))}: {in_code(signature)}" for signature, labels in notes.items()]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *comments]) + "\n"
 
 
 def cell(found: Summary | None, *, bold: bool) -> str:
@@ -58,4 +64,4 @@ def minus(number: str) -> str:
 
 def escape_latex(text: str) -> str:
     """A name that is only text to LaTeX."""
-    return "".join(SPECIAL.get(ch, ch) for ch in printable(text))
+    return "".join(SPECIAL.get(ch, ch) for ch in printable(text)).replace("--", "-{}-")

@@ -7,8 +7,8 @@ benchmark, when it is given, and only if it is the one that the runs were made w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,27 +75,38 @@ def read_runs(folders: Sequence[Path], sort: str = "") -> Viewed:
         as ``write_view``; UsageError: no column is called ``sort``.
     """
     found = list(dict.fromkeys(run for folder in folders for run in (store.find_runs(folder) or [folder])))
-    runs = {folder: api.load_run(folder) for folder in found}
+    runs = {folder: with_ids(api.load_run(folder)) for folder in found}
     entries = [Entry(folder, run.record, run.summaries) for folder, run in runs.items()]
     if sort and not any(sort in (s.column, s.label) for e in entries for s in e.summaries):
         names = dict.fromkeys(s.column for e in entries for s in e.summaries)
         raise UsageError(f"no column is called {sort!r}", f"there are: {', '.join(names)}")
-    first = runs[found[0]]
-    ids = first.ids or tuple(store.read_items(found[0]))
-    faults = []
-    for folder, run in runs.items():
-        mine = set(run.ids or store.read_items(folder))
-        if (run.record.identity.benchmark, run.record.identity.version) != (
-            first.record.identity.benchmark, first.record.identity.version,
-        ):  # fmt: skip
-            faults.append(Fault(str(folder), f"is of {run.record.identity.benchmark}"))
-        elif mine != set(ids):
-            faults.append(Fault(str(folder), f"has {len(mine)} images, {len(mine & set(ids))} of them in common"))
-    if faults:
-        about = f"{first.record.identity.benchmark}, {len(ids)} images"
-        raise NotComparable(f"a page shows runs on the same images; {found[0]} is of {about}:", faults)
+    refuse_strangers(runs)
     ordered = [entry.folder for entry, _ in in_order(entries, sort)]
-    return Viewed(tuple(runs[folder] for folder in ordered), board(entries, sort), ids)
+    return Viewed(tuple(runs[folder] for folder in ordered), board(entries, sort), runs[found[0]].ids)
+
+
+def with_ids(run: Run) -> Run:
+    """A run that keeps no captions, as an entry of a leaderboard, with the ids of its scores."""
+    return run if run.ids or run.folder is None else replace(run, ids=tuple(store.read_items(run.folder)))
+
+
+def refuse_strangers(runs: Mapping[Path, Run]) -> None:
+    """Raise NotComparable, naming all, where runs are not on the images of the first."""
+    first, *others = runs.items()
+    where, known = first[0], first[1].record.identity
+    faults = []
+    for folder, run in others:
+        identity = run.record.identity
+        if (identity.benchmark, identity.version) != (known.benchmark, known.version):
+            faults.append(Fault(str(folder), f"is of {identity.benchmark} version {identity.version}"))
+        elif set(run.ids) != set(first[1].ids):
+            shared = len(set(run.ids) & set(first[1].ids))
+            faults.append(Fault(str(folder), f"has {len(run.ids)} images, {shared} of them in common"))
+        elif identity.data != known.data:
+            faults.append(Fault(str(folder), f"has other references or pictures: data {identity.data}"))
+    if faults:
+        about = f"{known.benchmark} version {known.version}, {len(first[1].ids)} images, data {known.data}"
+        raise NotComparable(f"a page shows runs on the same images; {where} is of {about}:", faults)
 
 
 def facts_for(viewed: Viewed, bench: Benchmark) -> Facts:
@@ -165,8 +176,7 @@ def item_scores(viewed: Viewed, run: Run, k: int) -> list[float | None] | None:
 def places_of(run: Run, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The place in ``ids`` of each of the run's own items."""
     place = {name: i for i, name in enumerate(ids)}
-    own = run.ids or store.read_items(run.folder or Path())
-    return np.array([place[name] for name in own], np.int64)
+    return np.array([place[name] for name in run.ids], np.int64)
 
 
 def means(scored: Scored, column: str, places: np.ndarray[Any, np.dtype[np.int64]], n: int) -> list[float | None]:

@@ -46,7 +46,7 @@ function axisOf(board, k, systems, from, to) {
   let [low, high] = [Math.min(...ends), Math.max(...ends)];
   const space = (high - low || Math.abs(high) || 1) * 0.06;
   [low, high] = [low - space, high + space];
-  const rough = (high - low) / Math.max(3, Math.round(Math.abs(to - from) / 110));
+  const rough = (high - low) / Math.max(3, Math.round(Math.abs(to - from) / (to > from ? 110 : 64)));
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
   const ticks = [];
