@@ -157,6 +157,14 @@ def test_a_picture_that_cannot_be_shown_says_why(tmp_path):
         assert (picture.size, picture.mode) == ((100, 50), "RGB")
 
 
+def test_one_picture_under_many_ids_is_made_once(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (300, 300)).save(path)
+    files, unseen = thumbnails([images.reference(path)] * 500, tmp_path / "f", 64)
+    assert (len(set(files)), len(files), unseen) == (1, 500, {})
+    assert len(list((tmp_path / "f").iterdir())) == 1
+
+
 def test_runs_on_other_images_do_not_share_a_page(runs, tmp_path):
     capbench.run("speaker", "scenes", ["rouge_l"], limit=20, runs=tmp_path / "less")
     with pytest.raises(NotComparable, match=r"a page shows runs on the same images.*\n.*has 20 images, 20 of them"):
