@@ -37,7 +37,8 @@ def test_rows_show_pictures_captions_and_scores(show, view_page, by_label):
     row = page.one(".list .row")
     texts = [line.text.split("\n") for line in row.find_elements("css selector", ".line")]
     shown = page.texts("table.scores tbody th")
-    for label, (text, score) in zip(shown, texts, strict=True):
+    for label, (name, text, score) in zip(shown, texts, strict=True):
+        assert name == label
         run = by_label[label]
         assert next(c.text for c in run.captions if c.id == first).startswith(text)
         assert float(score) == pytest.approx(column(run, "cider")[first], abs=6e-4)

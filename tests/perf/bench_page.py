@@ -30,7 +30,10 @@ OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--enable-precise-memory-info",
 )  # fmt: skip
-WORDS = "a man dog woman on in the street grass red riding skateboard of two people standing next to table".split()
+WORDS = [
+    "a", "man", "dog", "woman", "on", "in", "the", "street", "grass", "red", "riding", "skateboard",
+    "of", "two", "people", "standing", "next", "to", "table",
+]  # fmt: skip
 PICTURES = 200  # different ones; the files are as many as there are pictures, each image has one of them
 
 

@@ -62,14 +62,14 @@ function rowOf(view, state, item) {
     pictureOf(view, item, 'thumb'),
     make('div', { class: 'said' },
       make('div', { class: 'id' }, words(view.ids[item]), lead !== null && make('span', { class: 'lead-by', title: 'A minus B, better is more' }, `A−B ${signed(lead)}`)),
-      order.map((s) => make('div', { class: 'line' }, mark(s), captionLine(view, s, item), scoreBadge(view, s, state.column, item))),
+      order.map((s) => make('div', { class: 'line' }, mark(s), words(view.board.lines[s].label, 'span', { class: 'by' }), captionLine(view, s, item), scoreBadge(view, s, state.column, item))),
       rest > 0 && make('div', { class: 'rest' }, `and ${plural(rest, 'more system')}`)));
 }
 
 /** A caption on one line. */
 function captionLine(view, s, item) {
   const [text, ...more] = captionsOf(view, s, item);
-  if (text === undefined) return make('span', { class: 'text none' }, words(view.board.lines[s].label));
+  if (text === undefined) return make('span', { class: 'text none' }, 'this run keeps no captions');
   if (text === null) return make('span', { class: 'text none' }, `no caption: ${visible(reasonOf(view, s, item))}`);
   return make('span', { class: 'text' }, words(text.slice(0, 400)), more.length ? make('small', {}, ` +${more.length}`) : null);
 }
