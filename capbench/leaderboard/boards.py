@@ -209,6 +209,8 @@ def seconds_of(entry: Entry) -> float | None:
 
 def disagreements(table: Board) -> list[Disagreement]:
     """Pairs that some column orders, beyond chance, against the headline's order."""
+    if table.columns[0].better_pairs is None:
+        return []
     found = []
     for i, j in table.compared(0):
         against = tuple(k for k, c in enumerate(table.columns) if k and (j, i) in (c.better_pairs or ()))

@@ -85,6 +85,8 @@ def better_pairs(
         CapbenchError: the metric cannot be loaded, and ``must``.
     """
     columns = list(signs)
+    if not columns:
+        return {}
     try:
         runs = [scores.ordered(i, metric, short, columns) for i in range(len(entries))]
     except CapbenchError:

@@ -126,6 +126,18 @@ def test_unscored_runs_have_no_rank_in_their_column(tmp_path):
     assert made.compared(1) == []
 
 
+def test_a_column_without_a_better_side_sorts_and_does_not_rank(tmp_path):
+    run(tmp_path, "a", a=high(BASE), tied=(OTHER, "none"))
+    run(tmp_path, "b", a=high(BASE - 1), tied=(OTHER + 1, "none"))
+    (made,) = gather([tmp_path], sort="tied")
+    assert [(line.label, line.rank, line.ranks) for line in made.lines] == [
+        ("b", 1, (None, 1 + 1)),
+        ("a", 1, (None, 1)),
+    ]
+    assert disagreements(made) == []
+    assert "| a | " in markdown([made])
+
+
 def test_a_metric_that_is_not_installed_costs_its_ranks_only(tmp_path, monkeypatch):
     run(tmp_path, "a", a=high(BASE), b=high(OTHER))
     run(tmp_path, "b", a=high(BASE - 1), b=high(OTHER - 1))

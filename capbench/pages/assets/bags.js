@@ -34,7 +34,7 @@ function bagsSection(view, open) {
   const orders = Object.entries(BAG_ORDERS).filter(([name]) => names.length > 1 || name !== 'apart');
   const bar = make('div', { class: 'bar' },
     view.galleries.length > 1 && choice('Galleries', view.galleries.map((found, n) => [n, visible(found.label)]), 0, set('set', true)),
-    choice('Order', orders, state.order, set('order')),
+    choice('Order', orders, state.order, set('order'), true),
     names.length > 1 && choice('A', names, state.a, set('a', true)),
     names.length > 1 && choice('B', names, state.b, set('b', true)));
   again();

@@ -21,14 +21,14 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** A labelled <select>. options: [value, text] pairs. */
-function choice(label, options, value, change) {
+/** A labelled <select>. options: [value, text] pairs; wide: a line of its own on a phone. */
+function choice(label, options, value, change, wide = false) {
   const select = make(
     'select',
     { change: () => change(select.value) },
     options.map(([key, text]) => make('option', { value: key, selected: String(key) === String(value) }, text)),
   );
-  return make('label', { class: 'field' }, make('span', {}, label), select);
+  return make('label', { class: wide ? 'field wide' : 'field' }, make('span', {}, label), select);
 }
 
 /** A labelled search box. */

@@ -40,8 +40,8 @@ function choices(view, state, set) {
     scored.length > 0 && choice('Score', scored.map((k) => [k, `${visible(columns[k].label)} [${columns[k].note}]`]), state.column, set('column', true)),
     lines.length > 1 && choice('A', names, state.a, set('a', true)),
     lines.length > 1 && choice('B', names, state.b, set('b', true)),
-    choice('Order', orders, state.order, set('order')),
-    choice('Show', only, state.only, set('only')),
+    choice('Order', orders, state.order, set('order'), true),
+    choice('Show', only, state.only, set('only'), true),
   ].filter(Boolean);
 }
 
