@@ -5,7 +5,7 @@ RUN = $(VENV)/bin
 PIP = $(RUN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 DEMO = "speaker" "speaker(flaw='no_colour')" "speaker(flaw='miscount')" "speaker(flaw='invent')" human nearest shuffled constant
 
-.PHONY: setup demo test check docs board
+.PHONY: setup demo test test-torch check docs board
 
 setup: $(VENV)/.ready-dev  ## everything that development and the built-in parts need
 
@@ -15,6 +15,9 @@ demo: $(VENV)/.ready-base  ## caption the drawn world with eight captioners and 
 
 test: $(VENV)/.ready-test  ## all tests
 	$(RUN)/python -m pytest
+
+test-torch: $(VENV)/.ready-torch  ## the tests that load small models with torch; give it a VENV of its own
+	$(RUN)/python -m pytest -m torch
 
 check: $(VENV)/.ready-dev  ## formatting, lint, types, layers, and tables that are current
 	$(RUN)/ruff format --check . && $(RUN)/ruff check . && $(RUN)/mypy && $(RUN)/lint-imports
@@ -32,6 +35,9 @@ $(VENV)/.ready-base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[test]' && touch $@ $(VENV)/.ready-base
+
+$(VENV)/.ready-torch: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch -e '.[test,bert]' && touch $@
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]' && touch $@ $(VENV)/.ready-base $(VENV)/.ready-test

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, plugins, store
+from capbench import engine, languages, plugins, store
 from capbench.errors import MissingPart, UsageError
 from capbench.leaderboard import Board, gather
 from capbench.scoring import Part
@@ -31,7 +31,8 @@ class Options(TypedDict, total=False):
     backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
     run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
     spec for the benchmark's data; data: the folder they are in. name: the captioner's name in tables.
-    fresh: start over.
+    fresh: start over. lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none
+    (default: the benchmark's, else English).
     """
 
     backends: Mapping[str, str]
@@ -43,6 +44,7 @@ class Options(TypedDict, total=False):
     data: str
     name: str
     fresh: bool
+    lang: str
 
 
 def run(
@@ -78,7 +80,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         origin=loaded.origin,
         label=options.get("name") or label_of(loaded.value, spec),
         benchmark=bench,
-        parts=metric_parts(metrics, bench),
+        parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
         limit=options.get("limit", 0),
@@ -88,13 +90,24 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
     )
 
 
-def metric_parts(metrics: Sequence[str], bench: benchmarks.Benchmark) -> tuple[Part, ...]:
-    """The metrics asked for, else the benchmark's, else the default ones."""
+def metric_parts(
+    metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "", device: str = ""
+) -> tuple[Part, ...]:
+    """The metrics asked for, else the benchmark's, else the default ones.
+
+    lang: for metrics whose spec names no language (default: the benchmark's). device: for those that have one.
+
+    Raises:
+        UsageError: an unknown metric or language, or a language that a metric lacks.
+    """
+    spoken = lang or bench.lang
+    given = {"lang": spoken and languages.find(spoken).code, "device": device}
+    defaults = {name: value for name, value in given.items() if value}
     stated = {entry.use: entry for entry in bench.metrics}
     specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
     parts = []
     for spec in dict.fromkeys(specs):
-        loaded = plugins.load("metrics", spec)
+        loaded = plugins.load("metrics", spec, defaults)
         entry = stated.get(spec, benchmarks.MetricEntry(spec))
         parts.append(Part(loaded.value, loaded.origin, spec, entry.label, entry.headline))
     return tuple(parts)
@@ -127,7 +140,7 @@ def label_of(captioner: Any, spec: str) -> str:
     return "-".join([str(captioner.name), *values])
 
 
-def score(
+def score(  # noqa: PLR0913 -- one parameter for each option of the command
     predictions: str | Path,
     references: str | Path,
     metrics: Sequence[str] = (),
@@ -137,12 +150,14 @@ def score(
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    lang: str = "",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
+    lang: the language of the captions (default: English).
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -152,7 +167,7 @@ def score(
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None)
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang)
 
 
 def load_run(folder: str | Path) -> Run:

@@ -59,6 +59,7 @@ class BenchmarkFile:
     description: str = ""
     refs: str = "all"
     samples: int = 1
+    lang: str = ""
     backends: Mapping[str, str] = field(default_factory=dict)
     bags: Mapping[str, BagsEntry] = field(default_factory=dict)
     metrics: Sequence[MetricEntry] = ()
@@ -68,7 +69,8 @@ class BenchmarkFile:
 class Benchmark:
     """A loaded benchmark: its samples in order, and everything that the file states.
 
-    digest: of ids and references, in id order. bag_sets: those of the dataset and of the file.
+    digest: of ids and references, in id order. bag_sets: those of the dataset and of the file. lang: the
+    language of its captions ("": English).
     """
 
     name: str
@@ -80,6 +82,7 @@ class Benchmark:
     backends: Mapping[str, str] = field(default_factory=dict)
     bag_sets: Mapping[str, BagSet] = field(default_factory=dict)
     metrics: tuple[MetricEntry, ...] = ()
+    lang: str = ""
 
 
 def folder() -> Path:
@@ -154,6 +157,7 @@ def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
         dict(made.backends),
         sets,
         tuple(made.metrics),
+        made.lang,
     )
 
 

@@ -15,7 +15,12 @@ from capbench.cache import cache_file
 from capbench.catalogue import why_broken
 from capbench.errors import CapbenchError, UsageError
 
-EXTRAS = {"pycocoevalcap": "coco", "sacrebleu": "lang"}  # module -> the extra that brings it
+EXTRAS = {
+    "pycocoevalcap": "coco",
+    "sacrebleu": "lang",
+    "MeCab": "ja",
+    "bert_score": "bert",
+}  # module -> the extra that brings it
 Line = dict[str, str]
 
 

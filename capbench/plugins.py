@@ -101,15 +101,26 @@ def distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else "?"
 
 
-def load(group: str, text: str) -> Loaded:
+def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Loaded:
     """Build the part that a spec names.
+
+    defaults: values of parameters that the spec leaves out; a part that has no such parameter goes without.
 
     Raises:
         UsageError: unknown name, unknown or mistyped parameter, or the plugin fails to import.
     """
     spec = parse(text)
     target, origin = attribute(spec.target) if ":" in spec.target else entry_point(group, spec.target)
+    spec = Spec(spec.target, {**usable(target, defaults or {}), **spec.params})
     return Loaded(build(target, spec, text), origin)
+
+
+def usable(target: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Of these values, those for which a dataclass has a field of that name and type."""
+    if not isinstance(target, type) or not dataclasses.is_dataclass(target):
+        return {}
+    kinds = {f.name: simple_type(f.type) for f in dataclasses.fields(target) if f.init}
+    return {name: value for name, value in defaults.items() if name in kinds and kinds[name] in (None, type(value))}
 
 
 def entry_point(group: str, name: str) -> tuple[Any, str]:

@@ -97,7 +97,8 @@ class Metric(Protocol):
 
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
     #           corpus: ClassVar[bool] = True where a row depends on the other items;
-    #           check(self) -> Problem | None when it needs files or programs of its own.
+    #           check(self) -> Problem | None when it needs files or programs of its own;
+    #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
 
 class Captioner(Protocol):

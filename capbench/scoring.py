@@ -48,7 +48,7 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
     needs = closure(part.needs.values())
     with_references = any(isinstance(need, References) for need in needs)
     with_images = any(isinstance(need, Images) for need in needs)
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = list(part.metric.stated().items()) if hasattr(part.metric, "stated") else []
     if with_references:
         counts = facts.references.counts
         least, most = int(counts.min()), int(counts.max())

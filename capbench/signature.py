@@ -11,7 +11,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from capbench.errors import MissingPart
 
 NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags")  # fields that name a part of the run
 
@@ -74,11 +77,43 @@ def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterabl
 def fields(part: Any) -> list[tuple[str, Any]]:
     """The (name, value) pairs of a dataclass, in order; nothing for other objects.
 
-    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number.
+    A field with ``metadata={"signed": False}``, such as a folder or a timeout, cannot change a number. One with
+    ``metadata={"signed": "content"}`` names files, and what they hold stands for them wherever they lie. One with
+    "unless default" is left out at its default: it came later, and older numbers stay comparable.
     """
     if not dataclasses.is_dataclass(part):
         return []
-    return [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("signed", True)]
+    pairs = [(f, getattr(part, f.name)) for f in dataclasses.fields(part)]
+    return [(f.name, signed_value(f, value)) for f, value in pairs if is_signed(f, value)]
+
+
+def is_signed(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field with this value stands in signatures."""
+    signed = field.metadata.get("signed", True)
+    return value != field.default if signed == "unless default" else bool(signed)
+
+
+def signed_value(field: dataclasses.Field[Any], value: Any) -> Any:
+    """What stands in signatures for a field's value: the value, or what the files hold that it names."""
+    return content(value) if field.metadata.get("signed") == "content" else value
+
+
+def content(paths: str | tuple[str, ...]) -> str:
+    """The digests of files, in an order that does not depend on theirs; "" for no file.
+
+    Raises:
+        MissingPart: one of them cannot be read.
+    """
+    return "+".join(sorted(map(file_digest, filter(None, [paths] if isinstance(paths, str) else paths))))
+
+
+def file_digest(path: str) -> str:
+    """A hash of a file's bytes, as 16 hex digits."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    except OSError as error:
+        raise MissingPart(f"cannot read {path}: {error.strerror}", "give the path of a file that is there") from error
 
 
 def render(value: Any) -> str:

@@ -150,8 +150,8 @@ def check_signature(found: Findings, metric: Any, trial: Trial) -> None:
     plain = text(metric)
     for field in dataclasses.fields(metric):
         other = another(getattr(metric, field.name))
-        if other is None or not field.init or not field.metadata.get("signed", True):
-            continue
+        if other is None or not field.init or field.metadata.get("signed", True) is not True:
+            continue  # what is not signed, or is signed by the content of the file that it names
         try:
             changed = replace(metric, **{field.name: other})
             needs = closure(changed.needs.values())

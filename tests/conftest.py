@@ -74,3 +74,24 @@ def spice_program(tmp_path, monkeypatch):
         return Spice(jars=str(tmp_path), memory="3G", seconds=20), log
 
     return make
+
+
+WORDS = "a an the cat cats dog dogs runs run red on two ##s ##ing sleep . , ! e b d r s t"
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    """A folder with a BERT of three layers, seeded, with a vocabulary of its own: what a user's folder has."""
+    torch = pytest.importorskip("torch", reason="pip install 'capbench[bert]': this test loads a small model")
+    transformers = pytest.importorskip("transformers", reason="pip install 'capbench[bert]'")
+    pytest.importorskip("bert_score", reason="pip install 'capbench[bert]'")
+    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
+    torch.manual_seed(0)
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS.split()])}
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    transformers.BertTokenizer(vocab=vocabulary).save_pretrained(folder)
+    return folder

@@ -99,8 +99,9 @@ class Lexer:
         """The words of a chunk before a space, or None if they depend on what comes behind it."""
         if chunk in self.inner:
             return self.inner[chunk]
-        if chunk.isascii() and chunk.isalpha() and chunk.lower() not in rules.SPLIT_WORDS:
-            return self.keep(self.inner, chunk, (chunk.lower(),))
+        plain = plain_word(chunk, ",")
+        if plain is not None:
+            return self.keep(self.inner, chunk, (plain,))
         tokens, more = self.read(chunk + " ", len(chunk))
         return self.keep(self.inner, chunk, None if more else tuple(tokens))
 
@@ -109,6 +110,9 @@ class Lexer:
         known = self.last.get(chunk)
         if known is not None:
             return known
+        plain = plain_word(chunk, ".")
+        if plain is not None and not rules.ABBREVIATION.fullmatch(chunk):
+            return self.keep(self.last, chunk, (plain,))
         return self.keep(self.last, chunk, tuple(self.read(chunk + rules.END, len(chunk))[0]))
 
     def followed_words(self, chunk: str, after: str, *, last: bool) -> tuple[str, ...] | None:
@@ -124,6 +128,18 @@ class Lexer:
                 memo.clear()
             memo[chunk] = words
         return words
+
+
+def plain_word(chunk: str, mark: str) -> str | None:
+    """The word of a chunk that is letters, perhaps with this mark behind it; None for any other.
+
+    Most chunks are such, and no rule takes them otherwise: this is what the rules say, found sooner.
+    """
+    word = chunk.removesuffix(mark)
+    if not (word.isascii() and word.isalpha()):
+        return None
+    low = word.lower()
+    return None if low in rules.SPLIT_WORDS else low
 
 
 @cache

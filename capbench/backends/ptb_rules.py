@@ -311,6 +311,17 @@ RULES: list[tuple[str, str, str]] = [
     (r"(<spaces>|<line>|&nbsp;|\A)", "", "skip"),
 ]  # fmt: skip
 
+
+def expanded(pattern: str) -> str:
+    """A pattern with its macros written out."""
+    while True:
+        pattern, found = re.subn("<(\\w+)>", lambda name: MACROS[name[1]], pattern)
+        if not found:
+            return pattern
+
+
+# What may keep its full stop. Case is folded, so it finds a few too many: they are only read more slowly.
+ABBREVIATION = re.compile(expanded(r"<before_small>|<before_big>\.|<before_digit>|(pt[ey]|co)\."), re.IGNORECASE)
 LINE_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 OTHER_SPACE = re.compile("[\t\u00a0\u2000-\u200a\u3000]")
 LONE = re.compile("[\ud800-\udfff]")

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from capbench.errors import UsageError
+from capbench.errors import MissingPart, UsageError
+from capbench.languages import readable
 from capbench.protocols import Problem, TokenizerSession
 
 SCHEMES = {"13a": "13a", "char": "char", "intl": "intl", "zh": "zh", "ja-mecab": "ja_mecab", "ko-mecab": "ko_mecab"}
-CURE = "pip install 'capbench[lang]'"
+EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}  # scheme -> the extra that brings its program and dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,8 @@ class SchemeTokenizer:
     cut: Callable[[str], str]
 
     def tokenize(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """The words of each text; lone surrogates, which sacrebleu's patterns may not take, are U+FFFD."""
-        return [
-            tuple(self.cut(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")).split())
-            for text in texts
-        ]
+        """The words of each text; a lone surrogate is U+FFFD, and U+0000, at which MeCab stops reading, a blank."""
+        return [tuple(self.cut(readable(text).replace("\0", " ")).split()) for text in texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,11 @@ class SacreBleu:
         """Whether sacrebleu and, for Japanese and Korean, its MeCab are there."""
         try:
             self._callable()
-        except (ImportError, RuntimeError) as error:
-            return Problem(f"sacrebleu's tokenizer {self.scheme}: {str(error).strip().splitlines()[0]}", CURE)
+        except (ImportError, RuntimeError, AssertionError) as error:
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            cure = f"pip install 'capbench[{EXTRAS.get(self.scheme, 'lang')}]'"
+            more = "; sacrebleu(scheme='char') needs no dictionary" if self.scheme in EXTRAS else ""
+            return Problem(f"sacrebleu's tokenizer {self.scheme}: {said}", cure + more)
         return None
 
     def _callable(self) -> Callable[[str], str]:
@@ -76,6 +77,13 @@ class SacreBleu:
 
     @contextmanager
     def open(self, device: str) -> Iterator[TokenizerSession]:
-        """A session; the device does not matter."""
+        """A session; the device does not matter.
+
+        Raises:
+            MissingPart: the library or its dictionary is missing.
+        """
         del device
+        problem = self.check()
+        if problem is not None:
+            raise MissingPart(problem.what, problem.cure)
         yield SchemeTokenizer(self._callable())

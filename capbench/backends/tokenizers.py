@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,26 +30,52 @@ class WhitespaceTokenizer:
     """A ``TokenizerSession``."""
 
     lower: bool
+    bare: bool
 
     def tokenize(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
         """The words of each text, in order."""
+        if self.bare:
+            return [bare_words(text) for text in texts]
         return [tuple((text.lower() if self.lower else text).split()) for text in texts]
+
+
+def bare_words(text: str) -> tuple[str, ...]:
+    """What stands between blanks, composed (NFC), in lower case, without punctuation at both ends."""
+    chunks = unicodedata.normalize("NFC", text.lower()).split()
+    return tuple(word for chunk in chunks if (word := bare(chunk)))
+
+
+@cache
+def punctuation() -> str:
+    """Every character of Unicode's classes of punctuation, and the marks that are typed in their place."""
+    marks = "".join(char for char in map(chr, range(sys.maxunicode)) if unicodedata.category(char)[0] == "P")
+    return marks + "`´|~^<>=+"
+
+
+def bare(chunk: str) -> str:
+    """A chunk without punctuation at both ends; inside, as in l'eau or x-ray, it stays."""
+    return chunk if chunk.isalpha() else chunk.strip(punctuation())
 
 
 @dataclass(frozen=True, slots=True)
 class Whitespace:
     """``whitespace()``: what stands between blanks, punctuation and case untouched.
 
-    Source: Maluuba/nlg-eval splits its lines like this. lower: lower-case first.
+    Source: Maluuba/nlg-eval splits its lines like this. lower: lower-case first. bare: as caption metrics want
+    words of any language with blanks: composed (NFC), lower case, no punctuation at both ends of a word, and no
+    word that is punctuation alone.
     """
 
     name: ClassVar[str] = "whitespace"
     kind: ClassVar[str] = "tokenizer"
 
     lower: bool = False
+    bare: bool = False
 
     def fingerprint(self) -> str:
-        """The name, and whether case is kept."""
+        """The name, and what is done to the words."""
+        if self.bare:
+            return "whitespace/bare/1"
         return "whitespace/lower/1" if self.lower else "whitespace/1"
 
     def check(self) -> Problem | None:
@@ -57,7 +86,7 @@ class Whitespace:
     def open(self, device: str) -> Iterator[WhitespaceTokenizer]:
         """A session; the device does not matter."""
         del device
-        yield WhitespaceTokenizer(self.lower)
+        yield WhitespaceTokenizer(self.lower, self.bare)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from capbench.cli.shared import (
     bindings,
     echo,
     json_option,
+    lang_option,
     metric_option,
     missing_option,
     numbers_table,
@@ -22,6 +23,7 @@ from capbench.cli.shared import (
 @click.option("-b", "--benchmark", required=True, help="A shipped name, a TOML file, or a dataset's spec.")
 @metric_option
 @backend_option
+@lang_option
 @click.option("-n", "limit", type=click.IntRange(min=0), default=0, help="Only the first N items (0: all).")
 @click.option("--data", default="", metavar="DIR", help="Where the benchmark's data are.")
 @click.option("--dataset", default="", metavar="SPEC", help="Another dataset spec for the same data.")
@@ -43,9 +45,9 @@ from capbench.cli.shared import (
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], limit: int, data: str,
-    dataset: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float, beams: int, seed: int,
-    device: str, fresh: bool, dry_run: bool, max_missing: float, as_json: bool,
+    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str, limit: int,
+    data: str, dataset: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float, beams: int,
+    seed: int, device: str, fresh: bool, dry_run: bool, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -60,7 +62,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     generation = Generation(prompt, max_tokens, temperature, beams, seed)
     job = api.job_of(
         captioner, benchmark, metrics, backends=bindings(backends), limit=limit, runs=runs, generation=generation,
-        device=device, dataset=dataset, data=data, name=name, fresh=fresh,
+        device=device, dataset=dataset, data=data, name=name, fresh=fresh, lang=lang,
     )  # fmt: skip
     plan = engine.plan(job)
     if dry_run:

@@ -11,6 +11,7 @@ from capbench.cli.shared import (
     bindings,
     echo,
     json_option,
+    lang_option,
     metric_option,
     missing_option,
     numbers_table,
@@ -23,6 +24,7 @@ from capbench.cli.shared import (
 @click.option("--images", default="", metavar="DIR", help="The pictures, for metrics that look at them.")
 @metric_option
 @backend_option
+@lang_option
 @click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
@@ -31,7 +33,7 @@ from capbench.cli.shared import (
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    field: str, samples: int, ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
+    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
 
@@ -45,7 +47,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
 
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
-        extra="ignore" if ignore_extra else "error",
+        extra="ignore" if ignore_extra else "error", lang=lang,
     )  # fmt: skip
     if per_item:
         write_file(Path(per_item), api.per_item_lines(run).encode())

@@ -29,6 +29,13 @@ def backend_option(command: F) -> F:
     return made
 
 
+def lang_option(command: F) -> F:
+    """--lang."""
+    text = "The language of the captions, as in zh or pt-BR; it chooses the tokenizer.  [default: en]"
+    made: F = click.option("--lang", default="", metavar="CODE", help=text)(command)
+    return made
+
+
 def json_option(command: F) -> F:
     """--json."""
     made: F = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

@@ -18,7 +18,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ import numpy as np
 
 from capbench.errors import BadData, MissingPart
 from capbench.paths import cache_root
+from capbench.progress import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,8 @@ CURE = "pip install 'capbench[coco]'"
 FORMAT = b"1"
 LONGEST = 7
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
-CHUNK = 300_000
+CHUNK = 500_000  # characters at a time
+MARK = "\0"  # stands for a line's end among the words
 SUFFIXES = (
     ("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
     ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""), ("er", ""),
@@ -228,26 +229,49 @@ class WordHashes(dict[str, int]):
 
 def read_table(path: Path) -> tuple[Hashes, Hashes]:
     """Hashes of sources and targets, by source; paraphrases of one source stay in the table's order."""
-    known = WordHashes()
+    known = WordHashes({MARK: 0})
     parts: list[tuple[Hashes, Hashes]] = []
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-        while chunk := list(islice(file, 3 * CHUNK)):
-            parts.append((phrase_hashes(chunk[1::3], known), phrase_hashes(chunk[2::3], known)))
+    size = path.stat().st_size
+    with path.open("rb") as raw, progress(size, "METEOR's paraphrases, once") as bar:
+        with gzip.open(raw, "rt", encoding="utf-8", newline="\n") as file:
+            done, rest = 0, ""
+            while more := file.read(CHUNK):
+                whole, rest = whole_entries(rest + more)
+                parts.append(entry_hashes(whole, known))
+                bar.update(raw.tell() - done)
+                done = raw.tell()
+        parts.append(entry_hashes(rest, known))
     sources = np.concatenate([source for source, _ in parts])
     targets = np.concatenate([target for _, target in parts])
     order = np.argsort(sources, kind="stable")
     return sources[order], targets[order]
 
 
-def phrase_hashes(lines: Sequence[str], known: WordHashes) -> Hashes:
-    """One hash a line."""
-    rows = [line.split() for line in lines]
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    words = np.fromiter(map(known.__getitem__, chain.from_iterable(rows)), np.uint64, int(lengths.sum()))
+def whole_entries(text: str) -> tuple[str, str]:
+    """A text that begins with an entry of three lines, cut behind the last one that is complete."""
+    end = len(text)
+    for _ in range(1 + text.count("\n") % 3):
+        end = text.rfind("\n", 0, end)
+    return text[: end + 1], text[end + 1 :]
+
+
+def entry_hashes(text: str, known: WordHashes) -> tuple[Hashes, Hashes]:
+    """Hashes of the second and third line of every three. All words are split at once: a call a line takes longer."""
+    tokens = text.replace("\n", f" {MARK} ").split()
+    words = np.fromiter(map(known.__getitem__, tokens), np.uint64, len(tokens))
+    ends = np.flatnonzero(words == 0)
+    if len(ends) % 3:
+        raise ValueError(f"{TABLE} ends in the middle of an entry")
+    lengths = np.diff(ends, prepend=-1) - 1
+    sources, targets = (phrase_hashes(words, (ends - lengths)[i::3], lengths[i::3]) for i in (1, 2))
+    return sources, targets
+
+
+def phrase_hashes(words: Hashes, starts: Any, lengths: Any) -> Hashes:
+    """One hash a phrase: words[start:start + length] of each."""
     if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= LONGEST:
         raise ValueError(f"phrases of {lengths.min()} to {lengths.max()} words")
-    starts = np.cumsum(lengths) - lengths
-    values = np.zeros(len(rows), np.uint64)
+    values = np.zeros(len(starts), np.uint64)
     for n in range(LONGEST):
         longer = np.flatnonzero(lengths > n)
         values[longer] = values[longer] * FACTOR + words[starts[longer] + n]

@@ -13,11 +13,12 @@ Source: pycocoevalcap 1.2, ``bleu/bleu_scorer.py`` with the option "closest".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts
 from capbench.needs import Captions, References, Tokens
 from capbench.protocols import Need
@@ -40,7 +41,12 @@ class Bleu:
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, Column]] = {f"bleu{n}": Column(f"BLEU-{n}", low=0.0, high=1.0) for n in ORDERS}
 
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Choose the tokenizer of the language where none is named."""
+        languages.settle(self)
 
     @property
     def needs(self) -> Mapping[str, Need]:

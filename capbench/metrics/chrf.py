@@ -5,6 +5,9 @@
 
 over the orders n of which both texts have n-grams; white space is left out. Of several references the one
 with the highest score counts. The corpus value is the same fold of summed counts. As sacrebleu 2 has it.
+
+The library itself is not called: it is no part of the base install, and its public calls give a sentence's or a
+corpus's score but not the counts of each item, which the bootstrap draws. It is the oracle instead, run live.
 """
 
 from __future__ import annotations

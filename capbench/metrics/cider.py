@@ -15,11 +15,12 @@ Sources: pycocoevalcap 1.2, ``cider/cider_scorer.py`` (d); vrama91/cider, ``pyci
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.errors import BadData, UsageError
 from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts
 from capbench.needs import Captions, References, Tokens
@@ -49,7 +50,12 @@ class Cider:
     columns: ClassVar[Mapping[str, Column]] = {"cider": Column("CIDEr", low=0.0, high=SCALE)}
 
     variant: str = "d"
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Choose the tokenizer of the language where none is named."""
+        languages.settle(self)
 
     @property
     def needs(self) -> Mapping[str, Need]:

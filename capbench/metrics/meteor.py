@@ -9,11 +9,12 @@ Source: pycocoevalcap 1.2, ``meteor/meteor-1.5.jar``. The formula stands in ``ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.errors import UsageError
 from capbench.meteor import jar, resources, score
 from capbench.needs import Captions, References, Tokens
@@ -40,7 +41,12 @@ class Meteor:
     columns: ClassVar[Mapping[str, Column]] = {"meteor": Column("METEOR", low=0.0, high=1.0)}
 
     engine: str = "native"
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Refuse other languages than English."""
+        languages.english_only(self, "its stems, synonyms and paraphrases are English")
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -79,7 +85,7 @@ class Meteor:
         found, scores = self.segments(items)
         table = np.full((len(STATISTICS) + 1, len(references)), np.nan)
         if items:
-            table[:-1, scored] = np.array(found, np.float64).T
+            table[:-1, scored] = score.addends(np.array(found, np.float64).T)
             table[-1, scored] = scores
         return {"meteor": table[-1], **dict(zip(STATISTICS, table, strict=False))}
 

@@ -12,11 +12,12 @@ Source: pycocoevalcap 1.2, ``rouge/rouge.py``. The longest common subsequences a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.metrics.ngrams import Grams, Joined, Texts, changes
 from capbench.needs import Captions, References, Tokens
 from capbench.protocols import Need
@@ -43,7 +44,12 @@ class RougeL:
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, Column]] = {"rouge_l": Column("ROUGE-L", low=0.0, high=1.0)}
 
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Choose the tokenizer of the language where none is named."""
+        languages.settle(self)
 
     @property
     def needs(self) -> Mapping[str, Need]:

@@ -15,11 +15,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from capbench import languages
 from capbench.errors import CapbenchError, MissingPart
 from capbench.needs import Captions, References, Tokens
 from capbench.paths import cache_root
@@ -47,6 +49,8 @@ OPTIONS = (
 PARTS = ("Object", "Relation", "Attribute", "Cardinality", "Color", "Size")
 SHOWN_ERRORS = 2000
 UNSIGNED = {"signed": False}
+ENGLISH_ONLY = "its parser and its synonyms are English"
+KEPT_ANSWERS = 8  # of the program, so that spice and spider on the same captions start it once
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,15 @@ class Spice:
     version: ClassVar[int] = 1
     columns: ClassVar[Mapping[str, Column]] = {"spice": Column("SPICE", low=0.0, high=1.0)}
 
-    tokenizer: str = "ptb"
+    tokenizer: str = ""
     jars: str = field(default="", metadata=UNSIGNED)
     memory: str = field(default="8G", metadata=UNSIGNED)
     seconds: float = field(default=7200.0, metadata=UNSIGNED)
+    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+
+    def __post_init__(self) -> None:
+        """Refuse other languages than English."""
+        languages.english_only(self, ENGLISH_ONLY)
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -111,18 +120,22 @@ class Spice:
         """What the program says of each item, by id."""
         if not items:
             return {}
-        with tempfile.TemporaryDirectory(prefix="capbench-spice-") as name:
-            folder = Path(name)
-            source, target = folder / "in.json", folder / "out.json"
-            source.write_text(json.dumps(items, ensure_ascii=True), encoding="ascii")
-            self._start(source, target, folder)
-            found = read_answers(target)
+        found = kept_answers(self, json.dumps(items, ensure_ascii=True))
         missing = [str(item["image_id"]) for item in items if item["image_id"] not in found]
         if missing:
             raise CapbenchError(
                 f"SPICE gave no score for {len(missing)} of {len(items)} items: {', '.join(missing[:20])}"
             )
         return found
+
+    def run(self, items: str) -> dict[int, dict[str, Any]]:
+        """What the program says of items that are written as its JSON, by id."""
+        with tempfile.TemporaryDirectory(prefix="capbench-spice-") as name:
+            folder = Path(name)
+            source, target = folder / "in.json", folder / "out.json"
+            source.write_text(items, encoding="ascii")
+            self._start(source, target, folder)
+            return read_answers(target)
 
     def _start(self, source: Path, target: Path, folder: Path) -> None:
         """Run the program once."""
@@ -144,6 +157,12 @@ class Spice:
             said = done.stderr.decode("utf-8", "replace").strip()[-SHOWN_ERRORS:]
             cure = f"if it speaks of LMDB, remove its cache: rm -r {kept}"
             raise CapbenchError(f"SPICE ended with code {done.returncode}: {said or 'it wrote nothing'}", cure)
+
+
+@lru_cache(maxsize=KEPT_ANSWERS)
+def kept_answers(metric: Spice, items: str) -> dict[int, dict[str, Any]]:
+    """What the program says; asked once. What went wrong is not kept."""
+    return metric.run(items)
 
 
 def program_folder() -> Path | None:

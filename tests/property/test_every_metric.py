@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -36,9 +36,23 @@ def build(group, spec):
     return plugins.load(group, spec).value
 
 
-@pytest.mark.parametrize("name", own("metrics"))
-def test_metric(name, spice_program):
-    part = spice_program()[0] if name == "spice" else build("metrics", name)
+SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+
+
+def with_its_program(name, request):
+    """A metric, given the small program or model that stands in for the one it would have to be brought."""
+    if name in ("spice", "spider"):
+        return replace(build("metrics", name), jars=request.getfixturevalue("spice_program")()[0].jars)
+    if name == "bertscore":
+        return replace(build("metrics", name), model=str(request.getfixturevalue("tiny_bert")), layer=2)
+    return build("metrics", SPECS.get(name, name))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.torch if n == "bertscore" else ()) for n in own("metrics")]
+)
+def test_metric(name, request):
+    part = with_its_program(name, request)
     passed = set(check_metric(part))
     assert passed >= SHORT_PROMISE
     if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
@@ -47,10 +61,13 @@ def test_metric(name, spice_program):
 
 VARIANTS = [
     "bleu(tokenizer='whitespace')",
+    "cider(lang='zh')",
+    "rouge_l(lang='de')",
     "clipscore(prefix='', weight=1)",
     "refclipscore(prefix='')",
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
+    "chair(labels='references', compat=True)",
 ]
 
 

@@ -72,7 +72,7 @@ def test_no_reference_has_no_score():
     assert np.isnan(Chrf().rows(["x", "y"], ragged([[], ["y"]]))["chrf"]).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("scheme", ["13a", "char", "intl", "zh"])
+@pytest.mark.parametrize("scheme", ["13a", "char", "intl", "zh", "ja-mecab"])
 def test_a_scheme_is_a_good_backend(scheme):
     assert check_backend(SacreBleu(scheme))
 
@@ -82,6 +82,8 @@ def test_schemes_cut_as_they_should():
         assert session.tokenize(["一只狗 runs"]) == [("一", "只", "狗", "runs")]
     with SacreBleu("char").open("cpu") as session:
         assert session.tokenize(["a b"]) == [("a", "b")]
+    with SacreBleu("ja-mecab").open("cpu") as session:
+        assert session.tokenize(["犬が走る\x00猫"]) == [("犬", "が", "走る", "猫")]
     assert set(SCHEMES) >= {"zh", "ja-mecab", "char"}
     with pytest.raises(UsageError, match="ja-mecab"):
         SacreBleu("klingon")

@@ -113,6 +113,7 @@ def test_a_single_synonym_or_stem_weighs_nothing_in_the_search():
     assert match(STEM, 0, 1, 0, 1)[7] == 0
     assert match(EXACT, 0, 1, 0, 1)[7] == -2 * GAIN
     assert match(PARAPHRASE, 0, 2, 0, 3)[7] == -2 * GAIN
+    assert match(PARAPHRASE, 0, 5, 0, 7)[7] == -6 * GAIN
     assert GAIN > CHUNK > 1
 
 
@@ -190,3 +191,43 @@ def test_rows_and_corpus():
     assert 0 < Meteor().reduce(sums)["meteor"][0] < 1
     again = Meteor().reduce({name: columns[name] for name in score.STATISTICS})["meteor"]
     assert again == pytest.approx(columns["meteor"], nan_ok=True)
+
+
+@pytest.mark.slow
+@installed
+def test_the_corpus_score_that_the_reference_program_gave():
+    # two of the six are one chunk of everything, which adds no chunk to the sum
+    items = [
+        ("a dog is running on the grass", ["a dog runs on the grass"]),
+        ("the cat sat on the mat", ["on the mat sat the cat"]),
+        ("a big automobile", ["a large car"]),
+        ("dog", ["dog"]),
+        ("two dogs play", ["two dogs are playing in the park", "dogs play"]),
+        ("a dog", ["a dog", "the cat"]),
+    ]
+    texts = Words.of([tuple(text.split()) for text, _ in items])
+    offsets = np.cumsum([0, *(len(references) for _, references in items)])
+    references = Words.of([tuple(text.split()) for _, own in items for text in own])
+    columns = Meteor().rows(texts, Ragged(references, offsets))
+    found = Meteor().reduce({name: columns[name].sum(keepdims=True) for name in score.STATISTICS})
+    assert found["meteor"][0] == pytest.approx(0.4961932953387877, abs=1e-12)
+
+
+def test_entries_are_cut_behind_a_whole_one():
+    text = "1\na\nb\n2\nc d\ne\n3\nf"
+    assert resources.whole_entries(text) == ("1\na\nb\n2\nc d\ne\n", "3\nf")
+    assert resources.whole_entries("1\na\nb\n") == ("1\na\nb\n", "")
+    assert resources.whole_entries("1\na\n") == ("", "1\na\n")
+
+
+def test_hashes_of_phrases():
+    known = resources.WordHashes({resources.MARK: 0})
+    sources, targets = resources.entry_hashes("0.5\nc d\ne\n0.1\ne\nc d\n", known)
+    assert sources.tolist() == targets.tolist()[::-1]
+    assert sources[1] == resources.word_hash("e")
+    one, two = (np.uint64(resources.word_hash(word)) for word in "cd")
+    with np.errstate(over="ignore"):
+        assert sources[0] == one * resources.FACTOR + two
+    for bad in ("0.5\nc d\n", "0.5\n\ne\n", "0.5\n1 2 3 4 5 6 7 8\ne\n"):
+        with pytest.raises(ValueError, match=r"entry|phrases"):
+            resources.entry_hashes(bad, known)

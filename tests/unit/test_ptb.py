@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capbench.backends import ptb_fast, tokenizers
-from capbench.backends.ptb import Ptb, lexer, tokenize
+from capbench.backends.ptb import Lexer, Ptb, lexer, tokenize
 from capbench.backends.ptb_automaton import Kinds
-from capbench.backends.ptb_rules import PUNCTUATION, RULES, one_line
+from capbench.backends.ptb_rules import END, MACROS, PUNCTUATION, RULES, SPLIT_WORDS, one_line
 from capbench.backends.tokenizers import PtbJava, Whitespace
 from capbench.errors import CapbenchError, MissingPart
 
@@ -387,3 +387,14 @@ def test_many_at_once_in_many_blocks(monkeypatch):
     texts = [text for text, _ in GOLDENS + FACTS]
     with Ptb().open("cpu") as session:
         assert list(session.words(texts)) == [tokenize(text) for text in texts]
+
+
+def test_plain_words_are_what_the_rules_say():
+    names = ("month", "day", "state", "company", "other", "title", "before_big", "before_digit", "apo_word")
+    parts = {part for name in names for part in re.findall("[A-Za-z]+", MACROS[name])} | SPLIT_WORDS
+    parts |= {"dog", "co", "pte", "pty", "nos", "figs", "wisc", "mfg", "u"}
+    words = {form(part) for part in parts for form in (str.lower, str.upper, str.title, str)}
+    own = Lexer()
+    for chunk in sorted(word + end for word in words for end in ("", "s", ",", ".", "s.", ".,")):
+        assert own.last_words(chunk) == tuple(own.read(chunk + END, len(chunk))[0]), chunk
+        assert own.inner_words(chunk) in (None, tuple(own.read(chunk + " ", len(chunk))[0])), chunk

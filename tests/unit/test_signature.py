@@ -1,12 +1,14 @@
 """A signature changes with every field, fingerprint and fact, and with nothing else."""
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from capbench.bags import bag_digest
+from capbench.errors import MissingPart
 from capbench.facts import Facts
 from capbench.metrics.clipscore import ClipScore
 from capbench.metrics.retrieval import SelfRetrieval
@@ -54,6 +56,25 @@ def test_an_alias_gives_way_to_the_fingerprint_and_free_text_does_not():
     assert "text:clip|" in text(Metric(text="clip"), parts={"clip": "F1"})
 
 
+@dataclass(frozen=True)
+class Reads(Metric):
+    files: tuple[str, ...] | str = field(default="", metadata={"signed": "content"})
+    folder: str = field(default="", metadata={"signed": False})
+
+
+def test_a_file_is_signed_by_what_it_holds_and_a_folder_not_at_all(tmp_path):
+    for name, content in (("a", b"1"), ("copy", b"1"), ("b", b"2")):
+        (tmp_path / name).write_bytes(content)
+    one, copy, other = (str(tmp_path / name) for name in ("a", "copy", "b"))
+    expected = hashlib.blake2b(b"1", digest_size=8).hexdigest()
+    assert text(Reads(files=one)).endswith(f"|files:{expected}|v:3")
+    assert text(Reads(files=one)) == text(Reads(files=(copy,), folder="elsewhere"))
+    assert text(Reads(files=one)) != text(Reads(files=other)) != text(Reads())
+    assert text(Reads(files=(one, other))) == text(Reads(files=(other, copy))) != text(Reads(files=one))
+    with pytest.raises(MissingPart, match="none"):
+        text(Reads(files=str(tmp_path / "none")))
+
+
 def test_separators_are_escaped():
     assert escape("a|b:c%7C") == "a%7Cb%3Ac%257C"
     assert text(Metric(text="a|number:2", number=1)) != text(Metric(text="a", number=2))
@@ -61,8 +82,6 @@ def test_separators_are_escaped():
 
 
 def test_the_short_form_is_eight_digits_of_blake2b():
-    import hashlib
-
     signature = Signature((("name", "m"), ("v", "1")))
     assert signature.text == "m|v:1"
     assert signature.short == hashlib.blake2b(b"m|v:1", digest_size=4).hexdigest()
@@ -70,8 +89,6 @@ def test_the_short_form_is_eight_digits_of_blake2b():
 
 
 def test_a_digest_is_blake2b_of_json_lines():
-    import hashlib
-
     assert digest(["a", [1, None]]) == hashlib.blake2b(b'"a"\n[1, null]\n', digest_size=8).hexdigest()
     assert digest(["a", "b"]) != digest(["ab"]) != digest([["a", "b"]])
 
