@@ -73,12 +73,16 @@ def numbers(board: Board, line: Line) -> Iterator[tuple[Head, Summary]]:
 
 
 def export(boards: Sequence[Board], entries: Sequence[Entry], target: Path) -> list[Path]:
-    """Write one Every Eval Ever record a run below ``target``, named as the run's folder is."""
+    """Write one Every Eval Ever record a run below ``target``, named as the run's folder is.
+
+    Raises:
+        UsageError: a file is in the place of the folder.
+    """
     by_run = {(e.record.identity.benchmark, e.record.identity.version, e.folder.name): e for e in entries}
     written = []
     for board in boards:
         place = target / slug(board.benchmark)
-        place.mkdir(parents=True, exist_ok=True)
+        store.make_folder(place)
         for line in board.lines:
             entry = by_run[board.benchmark, board.version, line.run]
             path = place / f"{line.run}.json"

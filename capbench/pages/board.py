@@ -9,15 +9,19 @@ from typing import Any
 
 from capbench.leaderboard.boards import Board, Line, common_n, disagreements
 from capbench.pages.document import document
-from capbench.store import write_file
+from capbench.store import place_for, write_file
 from capbench.types import Summary
 
 
 def write_boards(boards: Sequence[Board], target: Path) -> None:
-    """Write tables as one page."""
+    """Write tables as one page.
+
+    Raises:
+        UsageError: no file can be written there.
+    """
+    place_for(target)
     title = boards[0].benchmark if len(boards) == 1 else "Leaderboards"
     data = [board_data(board, f"t{n}") for n, board in enumerate(boards, start=1)]
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_file(target, document(f"{title} - capbench", "boards", {"boards": data}).encode())
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from capbench import images
 from capbench.progress import progress
-from capbench.store import write_file
+from capbench.store import make_folder, write_file
 from capbench.types import ImageRef
 
 QUALITY = 82
@@ -33,7 +33,7 @@ def thumbnails(refs: Sequence[ImageRef | None], folder: Path, size: int) -> tupl
 
     A name is the digest of the picture and the size, so that no id or path becomes a file's name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     distinct = list(
         {ref.digest: ref for ref in refs if ref is not None and ref.digest}.values()
     )  # a file has one maker

@@ -24,7 +24,7 @@ from capbench.pages.board import board_data
 from capbench.pages.document import document
 from capbench.pages.galleries import galleries_data
 from capbench.pages.pictures import thumbnails
-from capbench.store import Run, write_file
+from capbench.store import Run, place_for, write_file
 
 if TYPE_CHECKING:
     from capbench.tables import Scored
@@ -51,11 +51,12 @@ def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = 
     Raises:
         BadData, MissingPart: no run there, a damaged or unfinished one.
         NotComparable: runs on other images than the first, or another benchmark than theirs.
+        UsageError: no column is called ``sort``, or no file can be written there.
     """
+    place_for(target)
     viewed = read_runs(folders, sort)
     facts = None if bench is None else facts_for(viewed, bench)
     beside = target.with_name(f"{target.stem}_files")
-    target.parent.mkdir(parents=True, exist_ok=True)
     data = view_data(viewed, facts)
     pictures: list[str] = []
     if facts is not None and any(facts.images):

@@ -182,6 +182,8 @@ def test_leaderboard_in_other_forms(capbench, tmp_path):
     assert capbench(*given, "--reported", reported).code == 2
     reported.write_text("[[rows]]\ncaptioner = 'p'\nsource = 's, Table 1'\nvalues = {CIDEr = 120.1}\n")
     assert "Reported, not run" in capbench(*given, "--reported", reported).out
+    assert "is a folder" in capbench(*given, "--html", tmp_path).err
+    assert (done := capbench(*given, "--export", reported)).code == 2, done.err
     assert capbench(*given, "--reported", reported, "--write", tmp_path / "board").code == 2
 
 
@@ -195,6 +197,10 @@ def test_view_writes_a_page_and_says_what_is_wrong(capbench, tmp_path):
     assert done.code == 0
     assert re.search(r"and \d+ pictures in page_files", done.err)
     assert list((tmp_path / "page_files").glob("*.jpg"))
+    assert (wrong := capbench("view", tmp_path / "runs", "--html", tmp_path)).code == 2, wrong.err
+    assert "is a folder" in wrong.err
+    wrong = capbench("view", tmp_path / "runs", "--html", page / "page.html")
+    assert (wrong.code, "cannot make the folder" in wrong.err) == (2, True)
     for words, code, says in (
         (("view",), 2, "RUN..."),
         (("view", tmp_path / "nowhere"), 4, "is no run"),
