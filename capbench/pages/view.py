@@ -56,6 +56,8 @@ def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = 
     place_for(target)
     viewed = read_runs(folders, sort)
     facts = None if bench is None else facts_for(viewed, bench)
+    if facts is not None:
+        viewed = replace(viewed, ids=facts.ids)
     beside = target.with_name(f"{target.stem}_files")
     data = view_data(viewed, facts)
     pictures: list[str] = []
@@ -111,7 +113,7 @@ def refuse_strangers(runs: Mapping[Path, Run]) -> None:
 
 
 def facts_for(viewed: Viewed, bench: Benchmark) -> Facts:
-    """The benchmark's references and pictures in the order of the runs' items.
+    """The benchmark's references and pictures of the runs' items, in the benchmark's order.
 
     Raises:
         NotComparable: it is not the benchmark that the runs were made with.
@@ -123,7 +125,7 @@ def facts_for(viewed: Viewed, bench: Benchmark) -> Facts:
         if run.record.identity.data not in known
     ]
     facts = facts_of(bench, len(viewed.ids))
-    if faults or facts.ids != viewed.ids:
+    if faults or set(facts.ids) != set(viewed.ids):
         cure = "give the benchmark, --dataset and --data that the runs were made with"
         raise NotComparable(f"{bench.name} has other ids, references or pictures than the runs:", faults, cure)
     return facts
@@ -133,7 +135,8 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
     """Everything but the pictures."""
     items = {name: i for i, name in enumerate(viewed.ids)}
     captions, reasons = captions_data(viewed, items)
-    scores = [[item_scores(viewed, run, k) for k in range(len(viewed.table.columns))] for run in viewed.runs]
+    lines = range(len(viewed.runs))
+    scores = [[item_scores(viewed, line, k) for k in range(len(viewed.table.columns))] for line in lines]
     ranked = [k for k in range(len(viewed.table.columns)) if any(own[k] is not None for own in scores)]
     return {
         "board": board_data(viewed.table, "t1"),
@@ -164,9 +167,9 @@ def captions_data(viewed: Viewed, items: dict[str, int]) -> tuple[list[Any], lis
     return captions, reasons
 
 
-def item_scores(viewed: Viewed, run: Run, k: int) -> list[float | None] | None:
-    """An item's own score in column k: the mean of its rows; None where it has none, or the run has no such column."""
-    column, line = viewed.table.columns[k], viewed.runs.index(run)
+def item_scores(viewed: Viewed, line: int, k: int) -> list[float | None] | None:
+    """Each item's score in column k: the mean of its rows; None where it has none, or the run has no such column."""
+    column, run = viewed.table.columns[k], viewed.runs[line]
     summary = viewed.table.lines[line].cells[k]
     found = next((s for s in run.scored if summary is not None and s.key == f"{summary.metric}#{summary.short}"), None)
     if found is None or column.column not in found.rows.columns:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +107,25 @@ def test_without_the_benchmark_galleries_are_their_targets(runs):
     blocks, draws = view_data(read_runs([runs]), None)["galleries"]
     assert [bag["members"] for bag in blocks["bags"]] == [list(range(k, k + 10)) for k in (0, 10, 20)]
     assert [bag["members"] for bag in draws["bags"]] == [[k] for k in range(30)]
+
+
+def test_captions_in_another_order_keep_their_pictures(runs, bench, tmp_path):
+    for k, folder in enumerate(store.find_runs(runs)):
+        copy = tmp_path / "runs" / str(k)
+        shutil.copytree(folder, copy)
+        lines = (copy / store.CAPTIONS).read_text().splitlines(keepends=True)
+        (copy / store.CAPTIONS).write_text("".join(lines if k else lines[::-1]))
+    shutil.copytree(tmp_path / "runs" / "0", tmp_path / "runs" / "twin")
+    pages.write_view([runs], tmp_path / "a.html", bench)
+    pages.write_view([tmp_path / "runs"], tmp_path / "b.html", bench)
+    plain, turned = (content(tmp_path / name)["view"] for name in ("a.html", "b.html"))
+    assert turned["ids"] == plain["ids"]
+    labels = [line["label"] for line in plain["board"]["lines"]]
+    for s, line in enumerate(turned["board"]["lines"]):
+        k = labels.index(line["label"])
+        assert turned["captions"][s] == plain["captions"][k]
+        assert turned["scores"][s] == plain["scores"][k]
+    assert len(turned["board"]["lines"]) == 3
 
 
 def test_several_captions_an_image_stand_together(tmp_path):
