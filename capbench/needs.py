@@ -35,9 +35,16 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """list[str]: the captioner's texts ("" where it failed; such items end unscored)."""
+    """list[str]: one caption an item, of several the first ("" where it failed; such items end unscored)."""
 
     kind: ClassVar[str] = "captions"
+
+
+@dataclass(frozen=True, slots=True)
+class AllCaptions:
+    """Ragged[list[str]]: all captions of each item, as many for each, two or more; one that failed fails its item."""
+
+    kind: ClassVar[str] = "all captions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Bags:
     name: str
 
 
-FACTS = (Ids, Images, Captions, References, Tags, Bags)
+FACTS = (Ids, Images, Captions, AllCaptions, References, Tags, Bags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +173,23 @@ class Vectors:
         """The same floats."""
         return Vector(np.frombuffer(data, "<f4", offset=1).astype(np.float32), bool(data[0]))
 
-    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """One row an item; NaN rows for failures."""
+    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """float32, one row an item; NaN rows for failures."""
         width = next((len(v.values) for v in values if isinstance(v, Vector)), 1)
         matrix = np.full((len(values), width), np.nan, np.float32)
         for i, value in enumerate(values):
             if isinstance(value, Vector):
                 matrix[i] = value.values
         return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Vectors):
+    """bool an item: whether the encoder truncated the text. The same cached values as ``Vectors``, read otherwise."""
+
+    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """One flag an item; False for failures."""
+        return np.array([isinstance(value, Vector) and value.cut for value in values], np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -18,8 +18,8 @@ from capbench import plugins
 from capbench.bags import galleries
 from capbench.cache import Cache, value_key
 from capbench.errors import CapbenchError, UsageError
-from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
+from capbench.facts import Facts, all_captions, bag_set, first_captions
+from capbench.needs import AllCaptions, Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
 from capbench.progress import progress
 from capbench.protocols import DerivedNeed, Need, Problem
 from capbench.ragged import Chosen, Ragged, Words
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # items a cache commit: what a killed run can lose of its encoding
 CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
-NO_CAPTION = Failure("the captioner has not answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,7 @@ class Features:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.work: list[Work] = []
+        self.shared: dict[str, Shared] = {}
         self._flat: dict[Need, Flat] = {}
 
     def argument(self, need: Need) -> Any:
@@ -137,8 +137,9 @@ class Features:
             return list(flat.values)
         if isinstance(need, Images):
             return [value if isinstance(value, ImageRef) else ImageRef("") for value in flat.values]
-        if isinstance(need, Captions):
-            return ["" if isinstance(value, Failure) else value for value in flat.values]
+        if isinstance(need, Captions | AllCaptions):
+            texts = ["" if isinstance(value, Failure) else value for value in flat.values]
+            return texts if flat.offsets is None else Ragged(texts, flat.offsets)
         if isinstance(need, References):
             return self.facts.references
         if not is_derived(need):
@@ -162,7 +163,7 @@ class Features:
 
     def cut(self, need: Need) -> int:
         """How many captions the need's encoder truncated."""
-        if not (isinstance(root(need), Captions) and is_derived(need)):
+        if not (isinstance(root(need), Captions | AllCaptions) and is_derived(need)):
             return 0
         values = self.flat(need).values
         return 0 if isinstance(values, Chosen) else sum(isinstance(v, Vector) and v.cut for v in values)
@@ -187,9 +188,11 @@ def fact_values(facts: Facts, need: Need) -> Flat:
     """A fact as flat values with the names that identify them in the cache."""
     if isinstance(need, Images):
         return Flat([picture(image) for image in facts.images], [f"i:{i.digest}" if i else "" for i in facts.images])
-    if isinstance(need, Captions):
-        texts: Sequence[str | Failure] = facts.captions or [NO_CAPTION] * len(facts.ids)
-        return Flat(texts, ["" if isinstance(t, Failure) else f"t:{t}" for t in texts])
+    if isinstance(need, Captions | AllCaptions):
+        several = isinstance(need, AllCaptions)
+        texts = all_captions(facts) if several else first_captions(facts)
+        names = ["" if isinstance(text, Failure) else f"t:{text}" for text in texts]
+        return Flat(texts, names, np.arange(len(facts.ids) + 1, dtype=np.int64) * facts.each if several else None)
     if isinstance(need, References):
         values = facts.references.values
         return Flat(values, [f"t:{text}" for text in values], facts.references.offsets)
@@ -216,7 +219,8 @@ def resolve(
         chosen = next_backend(pending, features, bound)
         with ExitStack() as stack:
             session = Lazy(bound[chosen].backend, device, stack)
-            for need in list(pending):
+            # all captions before the first ones, which are among them
+            for need in sorted(pending, key=lambda need: not isinstance(root(need), AllCaptions)):
                 if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.has(need.of):
                     derive(features, need, bound[chosen].fingerprint, session, cache)
                     pending.remove(need)
@@ -261,7 +265,8 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     items = [value for inputs in expanded for value in inputs]
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}
     params = parameters(need)
-    stage = Stage(need, fingerprint, params, session, cache)
+    shared = features.shared.setdefault(f"{need.kind}:{fingerprint}:{params}", Shared())
+    stage = Stage(need, fingerprint, params, session, cache, shared)
     values: Any = stage.chosen(wanted, names, items)
     if values is None:
         known = stage.values(wanted)
@@ -274,40 +279,56 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     features.keep(need, Flat(values, keys, offsets), Work(need, stage.made, len(wanted) - stage.made))
 
 
+@dataclass(slots=True)
+class Shared:
+    """Values of needs that differ only in what they are of, and are not cached: made once for a text that both have.
+
+    words: texts as integer words, each set of them with the number of a text by its name. values: name -> value.
+    """
+
+    words: list[tuple[Words, Mapping[str, int]]] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
 class Stage:
     """The making of one need's values by one backend."""
 
-    def __init__(self, need: Any, fingerprint: str, params: str, session: Lazy, cache: Cache) -> None:
+    def __init__(self, need: Any, fingerprint: str, params: str, session: Lazy, cache: Cache, shared: Shared) -> None:
         self.need, self.fingerprint, self.params = need, fingerprint, params
-        self.session, self.cache = session, cache
+        self.session, self.cache, self.shared = session, cache, shared
         self.made = 0
 
     def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
         """The values of all items as integer words, where the session gives such; else None."""
         if not wanted or not isinstance(self.need, Tokens) or not hasattr(self.session.get(), "words"):
             return None
-        try:
-            words = self.need.compute(self.session.get(), list(wanted.values()))
-        except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
-            return None
-        if not isinstance(words, Words) or len(words) != len(wanted):
-            return None
+        known = next((known for known in self.shared.words if wanted.keys() <= known[1].keys()), None)
+        if known is None:
+            try:
+                words = self.need.compute(self.session.get(), list(wanted.values()))
+            except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
+                return None
+            if not isinstance(words, Words) or len(words) != len(wanted):
+                return None
+            known = words, {name: i for i, name in enumerate(wanted)}
+            self.shared.words.append(known)
+            self.made += len(wanted)
         failures = {i: item for i, item in enumerate(items) if isinstance(item, Failure)}
-        place = {name: i for i, name in enumerate(wanted)}
-        index = [-1 if i in failures else place[name] for i, name in enumerate(names)]
-        self.made += len(wanted)
-        return Chosen(words, np.array(index, np.int64), failures)
+        index = [-1 if i in failures else known[1][name] for i, name in enumerate(names)]
+        return Chosen(known[0], np.array(index, np.int64), failures)
 
     def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
-        known: dict[str, Any] = {}
-        names = list(wanted)
+        known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
+        names = [name for name in wanted if name not in known]
         size = CHUNK if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             for start in range(0, len(names), size):
                 part = names[start : start + size]
                 known |= self._chunk({name: wanted[name] for name in part})
                 bar.update(len(part))
+        if not self.need.cached:
+            self.shared.values |= known
         return known
 
     def _chunk(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -374,7 +395,7 @@ def parameters(need: Any) -> str:
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:
     """How many of a need's values are in the cache, and of how many; None where that is not known yet."""
-    if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions) and not facts.captions):
+    if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions | AllCaptions) and not facts.captions):
         return None
     names = {name for name in fact_values(facts, need.of).names if name}
     fingerprint = bound[need.backend].fingerprint

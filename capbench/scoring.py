@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from capbench.facts import Facts, bag_set
 from capbench.needs import Bags, Images, References
 from capbench.protocols import Metric, Need
 from capbench.resolve import Bound, Features, closure, is_derived
+from capbench.several import looked_at
 from capbench.signature import NAMING_FIELDS, Signature, digest, fields, of_metric
 from capbench.tables import Scored
 from capbench.types import Rows, Summary
@@ -43,7 +44,8 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
     """The metric's fields with fingerprints for aliases, and what of the data it used.
 
     ``data`` is of ids, and of references and picture digests only where the metric uses them; so a
-    subset, another split or a reference left out is another signature.
+    subset, another split or a reference left out is another signature. ``samples`` says of several captions
+    an image whether all were compared or the first was scored.
     """
     needs = closure(part.needs.values())
     with_references = any(isinstance(need, References) for need in needs)
@@ -53,8 +55,8 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
         counts = facts.references.counts
         least, most = int(counts.min()), int(counts.max())
         pairs.append(("refs", str(most) if least == most else f"{least}-{most}"))
-    if samples > 1:
-        pairs.append(("samples", str(samples)))
+    if samples > 1 and looked_at(needs, samples):
+        pairs.append(("samples", looked_at(needs, samples)))
     pairs.append(("data", data_digest(facts, references=with_references, images=with_images)))
     names = {name: b.fingerprint for name, b in bound.items()}
     names |= {need.name: bag_digest(bag_set(facts, need.name).bags) for need in needs if isinstance(need, Bags)}
@@ -79,30 +81,13 @@ def data_digest(facts: Facts, *, references: bool, images: bool) -> str:
     return digest(line(i) for i in sorted(range(len(facts.ids)), key=lambda i: facts.ids[i]))
 
 
-def score(part: Part, key: str, samples: Sequence[Features]) -> Scored:
-    """The metric's rows on each sample of the captions, one after the other.
+def score(part: Part, key: str, features: Features) -> Scored:
+    """The metric's rows under their key; of sample 0 all: a metric gives an image one number, whatever it looks at.
 
-    With several samples an image, the resampling unit is the image. A metric that raises has no score
-    for any item, with its words as the reason: it does not cost the others theirs.
+    A metric that raises has no score for any item, with its words as the reason: it does not cost the others theirs.
     """
-    parts = [score_once(part, features) for features in samples]
-    broken = [one for one in parts if one[2].get(0, "").startswith(f"{part.metric.name} failed: ")]
-    if broken:
-        parts = [broken[0]] * len(parts)
-    n_samples = [len(items) for _, items, _ in parts]
-    starts = np.concatenate([[0], np.cumsum(n_samples)])
-    reasons = {
-        int(start) + row: why for start, (_, _, own) in zip(starts, parts, strict=False) for row, why in own.items()
-    }
-    names = list(parts[0][0].columns)
-    columns = {name: np.concatenate([rows.columns[name] for rows, _, _ in parts]) for name in names}
-    items = np.concatenate([items for _, items, _ in parts])
-    first = parts[0][0].bags
-    bags = None if first is None else np.concatenate([rows.bags for rows, _, _ in parts if rows.bags is not None])
-    if first is None and len(parts) > 1:
-        bags = items
-    numbers = np.repeat(np.arange(len(parts)), n_samples).astype(np.int64)
-    return Scored(key, Rows(columns, items, bags), reasons, numbers)
+    rows, items, reasons = score_once(part, features)
+    return Scored(key, Rows(rows.columns, items, rows.bags), reasons, np.zeros(len(items), np.int64))
 
 
 def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str]]:

@@ -4,6 +4,7 @@
     captions.jsonl  one line a caption, appended and synced batch by batch
     scores.parquet  every number of every item, in long form
     summary.json    one record a number of the table
+    tags.parquet    what the items are grouped by, where the dataset says so
 
 Whole files are written under a fixed temporary name and renamed, so a kill leaves either the old or
 the new one, and the next run overwrites the temporary one. ``docs/run-folder.md`` is the format.
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, Any
 from capbench import codec
 from capbench.errors import BadData, CapbenchError, Fault, UsageError
 from capbench.signature import digest
-from capbench.tables import Scored, from_table, item_names, long_table
-from capbench.types import Caption, Summary
+from capbench.tables import Scored, from_table, item_names, long_table, safe, tag_table, tags_from
+from capbench.types import Caption, Group, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
+TAGS = "tags.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on disk, or (folder None) one that was only scored."""
+    """A run that is on disk, or (folder None) one that was only scored.
+
+    tags: of each item of ``ids``. groups: the numbers in each group of a tag, where one was asked for.
+    """
 
     record: Record
     summaries: tuple[Summary, ...]
@@ -89,6 +94,8 @@ class Run:
     scored: tuple[Scored, ...]
     ids: tuple[str, ...]
     folder: Path | None = None
+    tags: tuple[Mapping[str, str], ...] = ()
+    groups: tuple[Group, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """One line an item, metric and column: id, sample, metric, column, value, bag, reason."""
@@ -272,6 +279,40 @@ def score_table(folder: Path) -> Any:
 def read_items(folder: Path) -> list[str]:
     """The ids by which ``read_scores`` numbers the items."""
     return item_names(score_table(folder))
+
+
+def write_tags(folder: Path, ids: Sequence[str], tags: Sequence[Mapping[str, str]]) -> None:
+    """Write tags.parquet, unless it is there with these bytes; without any tag there is no such file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / TAGS
+    if not any(tags):
+        path.unlink(missing_ok=True)
+        return
+    sink = pa.BufferOutputStream()
+    pq.write_table(tag_table(ids, tags), sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    if not path.exists() or path.read_bytes() != data:
+        write_file(path, data)
+
+
+def read_tags(folder: Path, ids: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+    """The tags of each of these items; empty where the folder has none.
+
+    Raises:
+        BadData: the file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / TAGS
+    if not path.exists():
+        return ()
+    try:
+        found = tags_from(pq.read_table(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadData(f"cannot read {path}: {error}", cure="run the same command again: it writes it anew") from error
+    return tuple(found.get(safe(name), {}) for name in ids)
 
 
 def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:

@@ -157,3 +157,36 @@ class Summary:
     signature: str
     short: str
     mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """One number of one group: as in ``Summary``, with what is known of a part of the items."""
+
+    metric: str
+    column: str
+    label: str
+    better: Literal["high", "low", "none"]
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unscored: int
+    signature: str
+    short: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The numbers of the items that have one value of a tag.
+
+    value: None for the items without the tag, named "(none)", and for all items together, named "all".
+    items: how many items; scores: one for each number of the run, in its order.
+    """
+
+    tag: str
+    name: str
+    value: str | None
+    items: int
+    scores: tuple[GroupScore, ...]

@@ -11,7 +11,9 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "view", "metaeval", "cache", "doctor")
+COMMANDS = (
+    "run", "score", "list", "leaderboard", "view", "export", "metaeval", "judgements", "cache", "doctor",
+)  # fmt: skip
 INTERRUPTED = 130
 
 

@@ -42,6 +42,13 @@ def json_option(command: F) -> F:
     return made
 
 
+def by_option(command: F) -> F:
+    """--by TAG."""
+    text = "Split the table by a tag of the items, as in domain; the whole comes last."
+    made: F = click.option("--by", default="", metavar="TAG", help=text)(command)
+    return made
+
+
 def missing_option(command: F) -> F:
     """--max-missing."""
     text = "The share of rows that may be unscored before the exit code is 5."
@@ -68,10 +75,10 @@ def bindings(pairs: Iterable[str]) -> dict[str, str]:
 
 def numbers_table(summaries: Sequence[Summary]) -> str:
     """The numbers of one run as a plain table that is also Markdown, with signatures below."""
+    from capbench.group_tables import plain_table
     from capbench.leaderboard import escape, interval, show
 
     rows = [["measure", "value [95% interval]", "n", "unscored", "empty", "signature"]]
-    rows.append(["---", "---:", "---:", "---:", "---:", "---"])
     for s in summaries:
         value = interval(s) if s.better != "none" or s.value is None else show(s.value)
         name = escape(s.label) + (f" ({s.mark})" if s.mark else "")
@@ -85,17 +92,16 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
                 s.short,
             ]
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for k, row in enumerate(rows):
-        cells = [c.ljust(w) if i in (0, 5) else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        if k == 1:
-            cells = ["-" * (w - 1) + ("-" if i in (0, 5) else ":") for i, w in enumerate(widths)]
-        lines.append("| " + " | ".join(cells) + " |")
     notes = dict.fromkeys(f"{s.short}  {s.signature}" for s in summaries)
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([plain_table(rows, left=(0, 5)), "", *notes])
 
 
 def echo(text: str) -> None:
     """Print on stdout, whatever characters the text has."""
     click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print what a reader of the numbers should know, on stderr."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)

@@ -10,11 +10,11 @@ from capbench.leaderboard.entries import Entry, chosen_entries, read_entries
 from capbench.leaderboard.exchange import export, model_index
 from capbench.leaderboard.latex import latex
 from capbench.leaderboard.markdown import markdown
-from capbench.leaderboard.plain import csv_text, json_text
+from capbench.leaderboard.plain import csv_text, json_text, quoted
 from capbench.leaderboard.text import escape, in_code, interval, show
 
 __all__ = [
     "Board", "Entry", "Head", "Line", "board", "check_board", "chosen_entries", "csv_text", "disagreements", "escape",
-    "export", "gather", "in_code", "interval", "json_text", "latex", "markdown", "model_index", "read_entries",
-    "rewrite_board", "show", "with_reported", "write_board",
+    "export", "gather", "in_code", "interval", "json_text", "latex", "markdown", "model_index", "quoted",
+    "read_entries", "rewrite_board", "show", "with_reported", "write_board",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def write_board(boards: Sequence[Board], entries: Sequence[Path], target: Path, 
     for source in entries:
         kept = target / "entries" / source.name
         kept.mkdir(parents=True, exist_ok=True)
-        for name in ENTRY_FILES:
+        for name in (*ENTRY_FILES, *([store.TAGS] if (source / store.TAGS).exists() else [])):
             if kept.resolve() != source.resolve():
                 shutil.copyfile(source / name, kept / name)
     shown = with_reported(boards, target / reported.NAME)

@@ -46,7 +46,7 @@ def chosen_entries(roots: Sequence[Path], benchmark: str = "", sort: str = "") -
     entries, faults = read_entries(roots)
     if faults:
         raise BadData("some runs cannot be read:", faults)
-    chosen = [e for e in entries if benchmark in ("", e.record.identity.benchmark)]
+    chosen = [e for e in entries if benchmark in ("", e.record.identity.benchmark) and e.summaries]
     if not chosen:
         what = f" of {benchmark}" if benchmark else ""
         raise BadData(

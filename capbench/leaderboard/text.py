@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capbench.types import Summary
+from capbench.types import GroupScore, Summary
 
 
 def show(value: float) -> str:
@@ -10,7 +10,7 @@ def show(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def interval(summary: Summary | None) -> str:
+def interval(summary: Summary | GroupScore | None) -> str:
     """0.912 [0.901, 0.923], with the count of unscored rows beside it where there are any."""
     if summary is None:
         return "-"

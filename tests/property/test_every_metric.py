@@ -10,7 +10,8 @@ import pytest
 
 from capbench import plugins
 from capbench.errors import CapbenchError, CheckFailed
-from capbench.needs import Captions
+from capbench.metrics.novelty import Novelty
+from capbench.needs import AllCaptions, Captions
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
 from capbench.types import Column
 
@@ -37,14 +38,26 @@ def build(group, spec):
 
 
 SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+POOLED = {"a failed caption is as if its item were not there"}
+
+
+def promised(part):
+    """What every metric promises, and what a pooled one promises instead."""
+    return (
+        SHORT_PROMISE - {"a failed caption moves no other row"} | POOLED if hasattr(part, "pooled") else SHORT_PROMISE
+    )
 
 
 def with_its_program(name, request):
-    """A metric, given the small program or model that stands in for the one it would have to be brought."""
+    """A metric, given the small program, model or file that stands in for the one it would have to be brought."""
     if name in ("spice", "spider"):
         return replace(build("metrics", name), jars=request.getfixturevalue("spice_program")()[0].jars)
     if name == "bertscore":
         return replace(build("metrics", name), model=str(request.getfixturevalue("tiny_bert")), layer=2)
+    if name == "novelty":
+        train = request.getfixturevalue("tmp_path") / "train.json"
+        train.write_text('{"1": ["a dog", "a cat"]}')
+        return Novelty(str(train))
     return build("metrics", SPECS.get(name, name))
 
 
@@ -54,7 +67,7 @@ def with_its_program(name, request):
 def test_metric(name, request):
     part = with_its_program(name, request)
     passed = set(check_metric(part))
-    assert passed >= SHORT_PROMISE
+    assert passed >= promised(part)
     if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
         assert {"permuting items permutes rows", "leaving an item out changes no other row"} <= passed or part.corpus
 
@@ -68,12 +81,19 @@ VARIANTS = [
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
     "chair(labels='references', compat=True)",
+    "diversity(tokenizer='whitespace')",
+    "self_cider(variant='d')",
+    "oracle_cider(variant='plain')",
+    "style(tokenizer='whitespace')",
+    "truncation(prefix='A photo depicts ')",
+    "vocabulary(every=True)",
 ]
 
 
 @pytest.mark.parametrize("spec", VARIANTS)
 def test_metric_with_other_parameters(spec):
-    assert set(check_metric(build("metrics", spec))) >= SHORT_PROMISE
+    part = build("metrics", spec)
+    assert set(check_metric(part)) >= promised(part)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +145,17 @@ def dataset_spec(name, tmp_path):
         path = tmp_path / "captions.jsonl"
         path.write_text('{"id": "a", "caption": "x"}\n{"id": "b", "caption": "y"}\n')
         return f"folder(captions={str(path)!r})"
+    if name == "xm3600":
+        path = tmp_path / "captions.jsonl"
+        lines = [{"image/key": key, "image/locale": "th", "en": {"caption": [key, "x"]}} for key in "ab"]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return f"xm3600(annotations={str(path)!r})"
+    if name == "detailcaps":
+        path = tmp_path / "rows.jsonl"
+        texts = [f"GT_Caption_{who}" for who in ("GPT4O", "GPT4V", "Gemini15Pro")]
+        rows = [{"image": key, "source": "COCO", **dict.fromkeys(texts, f"long {key}")} for key in "ab"]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return f"detailcaps(annotations={str(path)!r})"
     return "scenes(n=14)" if name == "scenes" else name
 
 
@@ -171,6 +202,22 @@ def test_a_metric_that_keeps_every_promise_passes():
     }
 
 
+@dataclass(frozen=True)
+class OfTheLast(Good):
+    """Looks at the last of three captions."""
+
+    @property
+    def needs(self):
+        return {"texts": AllCaptions()}
+
+    def rows(self, texts):
+        return {"m": lengths(texts.values[2::3])}
+
+
+def test_a_metric_of_all_captions_is_tried_on_three_an_item():
+    assert {"an item without a caption is unscored", "permuting items permutes rows"} <= set(check_metric(OfTheLast()))
+
+
 class ByPosition(Good):
     def rows(self, texts):
         return {"m": np.arange(len(texts)) / 1000}
@@ -198,6 +245,14 @@ class OfTheOthers(Good):
 
 class DeclaredCorpus(OfTheOthers):
     corpus: ClassVar[bool] = True
+
+
+class DeclaredPooled(OfTheOthers):
+    corpus: ClassVar[bool] = True
+    pooled: ClassVar[bool] = True
+
+    def rows(self, texts):
+        return {"m": np.full(len(texts), 1 / len(texts))}
 
 
 class Raises(Good):
@@ -261,6 +316,7 @@ class NoColumns(Good):
         (Random(), "not so: the same input gives the same bits"),
         (OfTheOthers(), "not so: leaving an item out changes no other row. if it must, declare corpus"),
         (DeclaredCorpus(), "not so: a failed caption moves no other row"),
+        (DeclaredPooled(), "not so: a failed caption is as if its item were not there"),
         (Forgets(), "not so: the field prefix is in the signature"),
         (Mutable(), "not so: it is a frozen dataclass with hashable fields. use @dataclass(frozen=True)"),
         (Unhashable(), "not so: it is a frozen dataclass with hashable fields"),
