@@ -204,3 +204,10 @@ def with_images(value: Any, images: str, use: str) -> Any:
 def reference_digest(samples: Sequence[Sample]) -> str:
     """A hash of ids and references, in id order."""
     return digest([s.id, list(s.references)] for s in sorted(samples, key=lambda s: s.id))
+
+
+def data_digests(benchmark: Benchmark) -> tuple[str, str]:
+    """Hashes of ids, references and pictures: the one of a run's identity, and the same without the pictures."""
+    with_pictures = ([s.id, s.image.digest if s.image else None] for s in benchmark.samples)
+    without = ([s.id, None] for s in benchmark.samples)
+    return digest([benchmark.digest, *with_pictures]), digest([benchmark.digest, *without])

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from capbench import scoring, several, store
-from capbench.benchmark import Benchmark
+from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
 from capbench.errors import CapbenchError, MissingPart, TooManyUnscored
@@ -27,7 +27,7 @@ from capbench.facts import Facts, facts_of, leave_out, missing_facts
 from capbench.needs import Ids, References
 from capbench.protocols import Need, Problem
 from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
-from capbench.signature import Signature, digest
+from capbench.signature import Signature
 from capbench.store import Identity, Record, Run, Stated
 from capbench.tables import Scored
 from capbench.types import Caption, Failure, Generation, Request, Summary
@@ -112,7 +112,7 @@ def plan(job: Job) -> Plan:
     fingerprint += "".join(
         f"|{need.backend}={bound[need.backend].fingerprint}" for need in closure(own_needs) if is_derived(need)
     )
-    data = digest([job.benchmark.digest, *([s.id, s.image.digest if s.image else None] for s in job.benchmark.samples)])
+    data, _ = data_digests(job.benchmark)
     identity = Identity(
         job.benchmark.name,
         job.benchmark.version,
@@ -340,10 +340,12 @@ def finish(
         )
     notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    timed = [c.seconds for c in captions if c.seconds > 0]
+    speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}
     done = replace(
         record, status="finished", metrics=list(stated.values()), notes=notes,
         backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
-        circumstance={**record.circumstance, "finished": finished},
+        circumstance={**record.circumstance, "finished": finished, **speed},
     )  # fmt: skip
     if plan.folder is not None:  # a run of an earlier capbench, or of other tags=, gets them without work
         store.write_tags(plan.folder, plan.judged.ids, plan.judged.tags)

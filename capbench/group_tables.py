@@ -89,7 +89,8 @@ def split_boards(boards: Sequence[Board], roots: Sequence[Path], tag: str) -> tu
             cure = "run the same command again: nothing is computed anew, and tags are written"
             raise BadData("some runs have no such tag:", [Fault(str(e.folder), x.message) for e, x in missing], cure)
         else:
-            made.append(GroupBoard(board.benchmark, board.version, tag, board.columns, tuple(lines)))
+            columns = tuple((c.label, c.column, c.signature) for c in board.columns)
+            made.append(GroupBoard(board.benchmark, board.version, tag, columns, tuple(lines)))
     if not made:
         raise without[0][1]
     return made, [name for name, _ in without]

@@ -15,7 +15,7 @@ from typing import Literal
 from capbench import paired, store
 from capbench.compare import Comparison, Line, compare_sides
 from capbench.errors import BadData, CheckFailed, Fault, NotComparable, UsageError
-from capbench.leaderboard import ENTRY_FILES
+from capbench.leaderboard import ENTRY_FILES, entry_files
 from capbench.matching import Side, read_sides, wanted
 from capbench.significance import ALPHA
 from capbench.store import Run
@@ -216,7 +216,7 @@ def update_baseline(place: Path, run: Path, *, nested: bool = False) -> Path:
         return target
     target.mkdir(parents=True, exist_ok=True)
     # run.json says that an entry is whole, so it goes last
-    for name in sorted(ENTRY_FILES, key=lambda name: name == store.RUN):
+    for name in sorted(entry_files(run), key=lambda name: name == store.RUN):
         store.write_file(target / name, (run / name).read_bytes())
     for folder in old:
         for name in ENTRY_FILES:

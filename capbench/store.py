@@ -131,6 +131,29 @@ def write_file(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder to write into, and those above it.
+
+    Raises:
+        UsageError: it cannot be made: a file is in its place, or it may not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}", "name another place") from error
+
+
+def place_for(target: Path) -> None:
+    """Make the folder that a file is to be written into.
+
+    Raises:
+        UsageError: as ``make_folder``, or the file's name is a folder's.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", f"name a file, as in {target / 'page.html'}")
+    make_folder(target.parent)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against a second writer; the system lets go when the process ends in any way."""

@@ -12,8 +12,8 @@ import click
 from capbench.errors import CapbenchError
 
 COMMANDS = (
-    "run", "score", "list", "leaderboard", "compare", "regress", "export", "metaeval", "judgements", "idf", "cache",
-    "doctor",
+    "run", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements", "idf",
+    "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
 
