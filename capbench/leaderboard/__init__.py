@@ -21,7 +21,7 @@ from capbench.leaderboard.plain import csv_text, json_text, quoted
 from capbench.leaderboard.text import escape, in_code, interval, show
 
 __all__ = [
-    "ENTRY_FILES", "Board", "Entry", "Head", "Line", "board", "check_board", "chosen_entries", "csv_text", "disagreements", "entry_files", "escape",
-    "export", "gather", "in_code", "interval", "json_text", "latex", "markdown", "model_index", "quoted",
-    "read_entries", "rewrite_board", "show", "with_reported", "write_board",
+    "ENTRY_FILES", "Board", "Entry", "Head", "Line", "board", "check_board", "chosen_entries", "csv_text",
+    "disagreements", "entry_files", "escape", "export", "gather", "in_code", "interval", "json_text", "latex",
+    "markdown", "model_index", "quoted", "read_entries", "rewrite_board", "show", "with_reported", "write_board",
 ]  # fmt: skip
