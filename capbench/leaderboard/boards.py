@@ -85,14 +85,16 @@ class Board:
 class Disagreement:
     """Two systems that the headline and other columns order differently, as places in ``Board.lines``.
 
-    above, below: as the headline orders them. columns: those that find ``below`` better, beyond chance.
-    certain: whether the headline's own order is beyond chance too.
+    above, below: as the headline orders them. columns: those that find ``below`` better, beyond chance; opposed:
+    those besides the headline that find ``above`` better. certain: whether the headline's own order is beyond
+    chance too.
     """
 
     above: int
     below: int
     columns: tuple[int, ...]
     certain: bool
+    opposed: tuple[int, ...] = ()
 
 
 def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[Board]:
@@ -213,9 +215,12 @@ def disagreements(table: Board) -> list[Disagreement]:
         return []
     found = []
     for i, j in table.compared(0):
-        against = tuple(k for k, c in enumerate(table.columns) if k and (j, i) in (c.better_pairs or ()))
+        against, opposed = (
+            tuple(k for k, c in enumerate(table.columns) if k and pair in (c.better_pairs or ()))
+            for pair in ((j, i), (i, j))
+        )
         if against:
-            found.append(Disagreement(i, j, against, certain=table.told_apart(0, i, j)))
+            found.append(Disagreement(i, j, against, table.told_apart(0, i, j), opposed))
     return found
 
 

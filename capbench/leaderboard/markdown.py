@@ -139,10 +139,14 @@ def disagreement_lines(board: Board) -> str:
     lines = []
     for found in disagreements(board):
         above, below = board.lines[found.above], board.lines[found.below]
-        sides = [f"{escape(board.columns[k].label)} ({both(below.cells[k], above.cells[k])})" for k in found.columns]
-        verdict = "says the opposite" if found.certain else "cannot tell them apart"
-        head = f"{escape(board.sorted_by)} ({both(below.cells[0], above.cells[0])}) {verdict}"
-        lines.append(f"- {escape(below.label)} is better than {escape(above.label)} by {', '.join(sides)}; {head}.")
+        sides, opposed = (
+            ", ".join(f"{escape(board.columns[k].label)} ({both(below.cells[k], above.cells[k])})" for k in places)
+            for places in (found.columns, ((0,) if found.certain else ()) + found.opposed)
+        )
+        said = [f"{opposed} {'says' if ', ' not in opposed else 'say'} the opposite"] if opposed else []
+        if not found.certain:
+            said.append(f"{escape(board.sorted_by)} ({both(below.cells[0], above.cells[0])}) cannot tell them apart")
+        lines.append(f"- {escape(below.label)} is better than {escape(above.label)} by {sides}; {'; '.join(said)}.")
     return "Where the columns disagree:\n\n" + "\n".join(lines) if lines else ""
 
 

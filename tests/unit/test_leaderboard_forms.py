@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,19 @@ def test_contradictions_are_told_apart_from_ties(disagreeing):
     text = markdown([disagreeing])
     assert re.search(r"- b is better than a by B \(.*\); A \(.*\) cannot tell them apart\.", text)
     assert re.search(r"- c is better than a by B \(.*\); A \(.*\) says the opposite\.", text)
+    # a third column that agrees with the headline is named with it
+    first, second = disagreeing.columns
+    wider = replace(
+        disagreeing,
+        columns=(first, second, replace(first, label="C", better_pairs=((0, 1), (0, 2)))),
+        lines=tuple(
+            replace(line, cells=(*line.cells, line.cells[0]), ranks=(*line.ranks, line.ranks[0]))
+            for line in disagreeing.lines
+        ),
+    )
+    assert [(d.certain, d.opposed) for d in disagreements(wider)] == [(False, (2,)), (True, (2,)), (True, ())]
+    assert re.search(r"by B \(.*\); C \(.*\) says the opposite; A \(.*\) cannot tell them apart\.", markdown([wider]))
+    assert re.search(r"- c is better than a by B \(.*\); A \(.*\), C \(.*\) say the opposite\.", markdown([wider]))
     assert "| a | 1= | 3 |" in text
     assert "| A | 2 of 3 | a ~ b |" in text
     assert "| B | 3 of 3 | none |" in text

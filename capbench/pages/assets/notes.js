@@ -21,13 +21,15 @@ function pairName(board, i, j) {
   return make('span', { class: 'pair' }, words(board.lines[i].label), ' ~ ', words(board.lines[j].label));
 }
 
-function disagreementOf(board, { above, below, columns, certain }) {
+function disagreementOf(board, { above, below, columns, certain, opposed }) {
   const values = (k) => `${show(board.lines[below].cells[k].value)} against ${show(board.lines[above].cells[k].value)}`;
-  const sides = columns.flatMap((k, n) => [n ? ', ' : '', words(board.columns[k].label), make('small', {}, ` ${values(k)}`)]);
+  const named = (places) => places.flatMap((k, n) => [n ? ', ' : '', words(board.columns[k].label), make('small', {}, ` ${values(k)}`)]);
+  const against = [...(certain ? [0] : []), ...opposed];
   return make('li', {},
     make('span', { class: 'who' }, mark(below), words(board.lines[below].label, 'b')), ' is better than ',
-    make('span', { class: 'who' }, mark(above), words(board.lines[above].label, 'b')), ' by ', sides, '; ',
-    words(board.sortedBy), make('small', {}, ` ${values(0)}`), certain ? ' says the opposite.' : ' cannot tell them apart.');
+    make('span', { class: 'who' }, mark(above), words(board.lines[above].label, 'b')), ' by ', named(columns),
+    against.length ? ['; ', named(against), against.length > 1 ? ' say the opposite' : ' says the opposite'] : '',
+    certain ? '.' : ['; ', named([0]), ' cannot tell them apart.']);
 }
 
 /** Numbers from papers, as their sources print them. */
