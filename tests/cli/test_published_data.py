@@ -288,7 +288,7 @@ def test_nocaps_from_captions_to_the_server_and_back(capbench, tmp_path, monkeyp
     for file in ("a.json", "b.json"):
         said = capbench("run", file, "-b", "nocaps-val", "--data", ".", *METRICS, "--max-missing", "1")
         assert said.code == 0
-        assert "| CIDEr   | out-domain" in said.out
+        assert "| CIDEr (idf of 9 images) | out-domain" in said.out
     said = capbench("leaderboard", "--by", "domain")
     lines = [line.split(" | ") for line in said.out.splitlines() if line.startswith(("| 1 ", "| 2 "))]
     assert [(line[1], line[2], line[3]) for line in lines] == [

@@ -56,7 +56,7 @@ def test_the_published_toy_values_from_files_of_any_form(capbench, files, form):
 
 def test_the_table_says_which_captions_were_looked_at(capbench, files):
     done = capbench("score", files(lists(TOY)), "refs.json", "--samples", 3, "-m", "cider", "-m", "oracle_cider")
-    assert "| CIDEr (first of 3 captions) " in done.out
+    assert "| CIDEr (first of 3 captions, idf of 2 images) " in done.out
     assert "| CIDEr, best of k " in done.out
     assert "|samples:first of 3|" in done.out
     assert "|samples:3|" in done.out

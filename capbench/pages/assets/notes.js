@@ -28,8 +28,8 @@ function disagreementOf(board, { above, below, columns, certain, opposed }) {
   return make('li', {},
     make('span', { class: 'who' }, mark(below), words(board.lines[below].label, 'b')), ' is better than ',
     make('span', { class: 'who' }, mark(above), words(board.lines[above].label, 'b')), ' by ', named(columns),
-    against.length ? ['; ', named(against), against.length > 1 ? ' say the opposite' : ' says the opposite'] : '',
-    certain ? '.' : ['; ', named([0]), ' cannot tell them apart.']);
+    against.length ? ['; ', ...named(against), against.length > 1 ? ' say the opposite' : ' says the opposite'] : '',
+    certain ? '.' : ['; ', ...named([0]), ' cannot tell them apart.']);
 }
 
 /** Numbers from papers, as their sources print them. */
