@@ -114,7 +114,12 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     done = capbench("regress", "base", good, "--update-baseline")
     assert (done.code, done.out) == (0, "")
     assert "wrote base" in done.err
-    assert sorted(p.name for p in (runs / "base").iterdir()) == ["run.json", "scores.parquet", "summary.json"]
+    assert sorted(p.name for p in (runs / "base").iterdir()) == [
+        "run.json",
+        "scores.parquet",
+        "summary.json",
+        "tags.parquet",
+    ]
     assert capbench("regress", "base", good).code == 0
     done = capbench("regress", "base", bad, "--junit", "out.xml", "--json")
     assert done.code == 1
