@@ -215,8 +215,11 @@ def update_baseline(place: Path, run: Path, *, nested: bool = False) -> Path:
     if target.resolve() == run.resolve():
         return target
     target.mkdir(parents=True, exist_ok=True)
+    kept = entry_files(run)
+    for name in set(ENTRY_FILES) - set(kept):
+        (target / name).unlink(missing_ok=True)
     # run.json says that an entry is whole, so it goes last
-    for name in sorted(entry_files(run), key=lambda name: name == store.RUN):
+    for name in sorted(kept, key=lambda name: name == store.RUN):
         store.write_file(target / name, (run / name).read_bytes())
     for folder in old:
         for name in ENTRY_FILES:

@@ -58,7 +58,12 @@ def checkout(tmp_path, clean_environment):
         done = step(command, tmp_path, local)
         assert done.returncode == 0, done.stderr
         assert "::" not in done.stdout
-    assert sorted(p.name for p in (tmp_path / "baselines").iterdir()) == ["run.json", "scores.parquet", "summary.json"]
+    assert sorted(p.name for p in (tmp_path / "baselines").iterdir()) == [
+        "run.json",
+        "scores.parquet",
+        "summary.json",
+        "tags.parquet",
+    ]
     shutil.rmtree(tmp_path / "runs")  # as in a fresh checkout
     return tmp_path, environment
 

@@ -43,7 +43,7 @@ def test_a_baseline_is_written_held_and_broken(project, environment):
     written = run_pytest(project, environment, "--capbench-baseline", "baselines", "--capbench-update-baseline")
     assert written.returncode == 0, written.stdout
     (entry,) = (project / "baselines").iterdir()
-    assert sorted(p.name for p in entry.iterdir()) == ["run.json", "scores.parquet", "summary.json"]
+    assert sorted(p.name for p in entry.iterdir()) == ["run.json", "scores.parquet", "summary.json", "tags.parquet"]
     held = run_pytest(project, environment, "--capbench-baseline", "baselines")
     assert held.returncode == 0, held.stdout
     assert "1 passed" in held.stdout

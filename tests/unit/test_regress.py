@@ -180,9 +180,11 @@ def test_a_baseline_is_a_run_without_its_captions(folder_of, tmp_path):
     assert sorted(p.name for p in target.iterdir()) == ["run.json", "scores.parquet", "summary.json"]
     assert has_baseline(target, run)
     assert verdicts(regress(find_baseline(target, run), run)) == {"x": "same"}
+    (target / "tags.parquet").write_bytes(b"of the old baseline")
     better = folder_of("a", {"x": BASE + 1}, place="second")
     update_baseline(target, better)
     assert store.read_summary(target)[0].value == pytest.approx(BASE.mean() + 1)
+    assert not (target / "tags.parquet").exists()
     other = folder_of("a", {"x": BASE}, place="third", benchmark="another")
     with pytest.raises(BadData, match="is a baseline of bench, the run is of another"):
         update_baseline(target, other)
