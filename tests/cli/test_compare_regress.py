@@ -115,16 +115,11 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     assert (done.code, done.out) == (0, "")
     assert "wrote base" in done.err
     assert sorted(p.name for p in (runs / "base").iterdir()) == [
-<<<<<<< HEAD
-        "run.json", "scores.parquet", "summary.json", "tags.parquet",
-    ]  # fmt: skip
-=======
         "run.json",
         "scores.parquet",
         "summary.json",
         "tags.parquet",
     ]
->>>>>>> stats
     assert capbench("regress", "base", good).code == 0
     done = capbench("regress", "base", bad, "--junit", "out.xml", "--json")
     assert done.code == 1
