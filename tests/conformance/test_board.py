@@ -14,6 +14,7 @@ NAMES = {
     "bleu4": "BLEU-4",
     "rouge_l": "ROUGE-L",
     "cider": "CIDEr",
+    "meteor": "METEOR",
 }
 
 

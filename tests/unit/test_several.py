@@ -179,7 +179,7 @@ def test_marks_and_signatures_say_which_captions_were_looked_at():
     assert said["vocabulary"] == ("first of 3 captions", ["samples:first of 3"])
     assert said["div1"] == said["mbleu4"] == ("", ["samples:3"])
     alone = run(Cider(tokenizer="whitespace"), samples=1).summaries[0]
-    assert (alone.mark, "samples" in alone.signature) == ("", False)
+    assert (alone.mark, "samples" in alone.signature) == ("idf of 4 images", False)
 
 
 def test_empty_captions_are_counted_where_they_are_looked_at():
@@ -282,7 +282,7 @@ def test_people_are_scored_against_the_references_they_did_not_say():
     found = engine.run(made).run
     assert texts(found) == [list(own[:2]) for own in REFERENCES]
     marks = {s.metric: s.mark for s in found.summaries}
-    assert marks == {"cider": "leave-2-out, first of 2 captions", "style": "first of 2 captions"}
+    assert marks == {"cider": "leave-2-out, first of 2 captions, idf of 4 images", "style": "first of 2 captions"}
 
 
 def test_nearest_gives_the_next_nearest():
