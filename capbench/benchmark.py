@@ -132,9 +132,8 @@ def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
     """
     made, beside = read(name)
     entry = dataclasses.replace(made.dataset, use=dataset) if dataset else made.dataset
-    source = load_dataset(
-        entry, Path(data or os.environ.get("CAPBENCH_DATA", "")) if data_given(data) else beside, made
-    )
+    base = Path(data or os.environ.get("CAPBENCH_DATA", "")) if data_given(data) else beside
+    source = load_dataset(entry, base, made)
     samples = tuple(source.load())
     if not samples:
         raise BadData(f"the dataset {entry.use} has no item")
@@ -146,7 +145,7 @@ def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
         )
     ids = [sample.id for sample in samples]
     sets = {s.name: s for s in source.bag_sets()} if hasattr(source, "bag_sets") else {}
-    sets |= {key: bags.make_bags(key, recipe.use, ids) for key, recipe in made.bags.items()}
+    sets |= {key: bags.make_bags(key, recipe.use, ids, base) for key, recipe in made.bags.items()}
     return Benchmark(
         made.name,
         made.version,

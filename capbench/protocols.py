@@ -96,6 +96,8 @@ class Metric(Protocol):
         ...
 
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
+    #           overall(self, columns) -> Mapping[str, float]: declared columns that rows have none of and that
+    #           no sum gives, such as a median (better="none": it has no interval and is in no comparison);
     #           corpus: ClassVar[bool] = True where a row depends on the other items;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.

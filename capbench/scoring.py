@@ -161,13 +161,16 @@ def summarise(
     anything = any(not np.isnan(column).all() for column in scored.rows.columns.values())
     reduce = getattr(part.metric, "reduce", None) if anything else None
     found = stats.intervals(scored.rows, reduce)
+    unscored = next(iter(scored.rows.columns.values()))
     items = np.arange(len(facts.ids)) if scored.rows.items is None else scored.rows.items
     outside = len(facts.ids) - len(np.unique(items))
+    whole = part.metric.overall(scored.rows.columns) if anything and hasattr(part.metric, "overall") else {}
+    found |= {name: stats.Interval(value, np.nan, np.nan) for name, value in whole.items()}
     made = []
     for name, column in part.metric.columns.items():
-        if name not in scored.rows.columns:
+        if name not in found:
             continue
-        holes = int(np.isnan(scored.rows.columns[name]).sum())
+        holes = int(np.isnan(scored.rows.columns.get(name, unscored)).sum())
         value, low, high = (x if np.isfinite(x) else None for x in found[name])
         label = (
             f"{part.label} {column.label}"
