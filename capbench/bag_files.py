@@ -22,6 +22,7 @@ from capbench.errors import BadData, Fault
 from capbench.types import Bag
 
 COCO_NAME = re.compile(r"(?:COCO_\w+_)?0*(\d+)")
+MANIFEST = "manifest.json"
 MEMBERS, NAMES = ("members", "images"), ("id", "bag")
 FORM = "TrueMatch's form is [[id, id, id], ...]; D3's, ImageCoDe's and records with members are read too"
 

@@ -22,7 +22,7 @@ from capbench import scoring, store
 from capbench.benchmark import Benchmark
 from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
-from capbench.errors import CapbenchError, MissingPart, TooManyUnscored, UsageError
+from capbench.errors import CapbenchError, TooManyUnscored, UsageError, cannot_start
 from capbench.facts import Facts, facts_of, leave_one_out, missing_facts
 from capbench.needs import Captions, Ids, References
 from capbench.protocols import Problem
@@ -100,8 +100,7 @@ def plan(job: Job) -> Plan:
     problems += missing_facts(needs, judged)
     problems = [*own_problems(job), *problems]
     if problems:
-        lines = [f"{p.what}\n     -> {p.cure}" for p in problems]
-        raise MissingPart("cannot start:\n" + "\n".join(f"  {line}" for line in lines))
+        raise cannot_start(problems)
     samples = wanted_samples(job)
     fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
     fingerprint += "".join(

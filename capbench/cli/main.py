@@ -11,7 +11,7 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "metaeval", "cache", "doctor")
+COMMANDS = ("run", "score", "list", "leaderboard", "metaeval", "bags", "cache", "doctor")
 INTERRUPTED = 130
 
 

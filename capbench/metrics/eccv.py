@@ -120,7 +120,7 @@ class EccvCaption:
 
 
 class Split(NamedTuple):
-    """The split in the package's order. items: of each image; texts: the row of each text; owners: its image's place."""
+    """The split in the package's order. items: of each image; texts: each text's row; owners: its image's place."""
 
     image_ids: list[str]
     text_ids: list[str]
@@ -170,6 +170,8 @@ def precisions(queries: Floats, gallery: Floats, fits: Sequence[Sequence[int]]) 
     """mAP@R, R-Precision and R@1 of each query; fits: the rows of the gallery that are right for it."""
     made = {name: np.full(len(queries), np.nan) for name in EccvCaption.columns}
     asked, there = np.flatnonzero(finite_rows(queries)), np.flatnonzero(finite_rows(gallery))
+    if not len(there):
+        return made
     found, _ = nearest(queries[asked], gallery[there], max(map(len, fits), default=1))
     for query, columns in zip(asked.tolist(), found, strict=True):
         right = np.isin(np.where(columns == ABSENT, ABSENT, there[columns]), fits[query])[: len(fits[query])]
