@@ -25,6 +25,7 @@ from capbench.types import Bag, Sample
 PICTURES = "pictures"
 EDGE = 240  # pixels of a thumbnail's longer side
 QUALITY = 82
+SOURCES = "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
 WORKERS = 4
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -88,7 +89,7 @@ def write_page(title: str, bags: Sequence[Bag], benchmark: Benchmark, folder: Pa
 def page(title: str, about: str, body: str) -> str:
     """The document. body: markup; the rest is text."""
     source = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{source}'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'sha256-{source}'; {SOURCES}"
     return PAGE.format(policy=html.escape(policy), title=plain(title), style=STYLE, about=plain(about), body=body)
 
 

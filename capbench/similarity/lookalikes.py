@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from capbench.types import Array, Floats, Ints
 
 
+CLEAR = 1e-3  # far beyond what float32 can be wrong by in a product of unit vectors
+
+
 @dataclass(frozen=True, slots=True)
 class Alike:
     """Items in the order that decides ties, ready to be put into bags.
@@ -66,13 +69,15 @@ class Alike:
                 break
             if not used[other] and not self.duplicates(other, bag):
                 bag.append(other)
-        if len(bag) < size or self.least_similar(bag) < least:
+        if len(bag) < size or (least > -np.inf and self.least_similar(bag) < least):
             return []
         return bag
 
     def duplicates(self, item: int, others: Sequence[int]) -> bool:
         """Whether an item's picture is a near-duplicate of any of these."""
-        return self.images is not None and bool((dots(self.images, [item] * len(others), others) >= self.near).any())
+        if self.images is None or (self.images[others] @ self.images[item] < self.near - CLEAR).all():
+            return False
+        return bool((dots(self.images, [item] * len(others), others) >= self.near).any())
 
     def least_similar(self, bag: Sequence[int]) -> float:
         """The similarity of the pair that is least alike."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
 
-BLOCK = (1024, 2048)  # rows x columns of a matrix product: 8 MB of scores, whatever the size of the whole
-PAIRS = 16_384  # pairs scored at once in float64: 64 MB for vectors of 512
+BLOCK = (4096, 4096)  # rows x columns of a matrix product: 64 MB of scores, whatever the size of the whole
+PAIRS = 512  # pairs scored at once in float64: 2 MB for vectors of 512, which a cache holds
 UNIT = 2.0**-24  # the rounding of one float32 operation, relative
 DEVIATIONS = 4.0
 

@@ -10,9 +10,13 @@ from capbench.ragged import Ragged
 from capbench.similarity.products import BLOCK, PAIRS, exact_dots, longest_norm, slack
 
 if TYPE_CHECKING:
+    from capbench.similarity.products import Flags
     from capbench.types import Array, Floats, Ints
 
     Owned = Ragged[Ints]
+
+
+STRIP = 64  # rows of a block that are compared at once, so that they are still in the processor's cache
 
 
 class Rivals(NamedTuple):
@@ -64,24 +68,31 @@ class Gallery:
         scores = np.empty((len(queries), min(step, len(self.vectors))), np.float32)
         for start in range(0, len(self.vectors), step):
             tile = self.vectors[start : start + step]
-            found = np.matmul(queries, tile.T, out=scores if len(tile) == scores.shape[1] else None)
-            over, near = found > high, found >= low
-            above += np.fromiter(map(np.count_nonzero, over), np.float64, len(queries))
-            again = self.repeated[(self.repeated >= start) & (self.repeated < start + step)]
-            if len(again):
-                above += over[:, again - start] @ (self.copies[again] - 1.0)
-            self._decide(queries, best, np.nonzero(near > over), start, above, equal)
+            found = np.matmul(queries, tile.T, out=scores[:, : len(tile)])
+            undecided = []
+            for row in range(0, len(queries), STRIP):
+                strip = slice(row, row + STRIP)
+                over, near = found[strip] > high[strip], found[strip] >= low[strip]
+                above[strip] += self._standing(over, start)
+                rows, columns = np.divmod(np.flatnonzero(np.not_equal(near, over, out=near)), len(tile))
+                undecided.append((rows + row, columns + start))
+            rows, columns = map(np.concatenate, zip(*undecided, strict=True))
+            self._decide(queries, best, rows, columns, (above, equal))
         return above, equal
 
-    def _decide(
-        self, queries: Floats, best: Array, near: tuple[Ints, ...], start: int, above: Array, equal: Array
-    ) -> None:
-        """Add the pairs that float32 cannot tell apart, by their exact scores."""
-        rows, columns = near[0], near[1] + start
+    def _standing(self, over: Flags, start: int) -> Array:
+        """How many of a strip of columns are over, copies counted."""
+        counts = np.fromiter(map(np.count_nonzero, over), np.float64, len(over))
+        again = self.repeated[(self.repeated >= start) & (self.repeated < start + over.shape[1])]
+        if len(again):
+            counts += over[:, again - start] @ (self.copies[again] - 1.0)
+        return counts
+
+    def _decide(self, queries: Floats, best: Array, rows: Ints, columns: Ints, counts: tuple[Array, Array]) -> None:
+        """Add the pairs that float32 cannot tell apart to those above and equal, by their exact scores."""
         scores = exact_pairs(queries, self.vectors, rows, columns)
-        higher, same = scores > best[rows], scores == best[rows]
-        above += np.bincount(rows[higher], self.copies[columns[higher]], len(above))
-        equal += np.bincount(rows[same], self.copies[columns[same]], len(equal))
+        for count, chosen in zip(counts, (scores > best[rows], scores == best[rows]), strict=True):
+            np.add.at(count, rows[chosen], self.copies[columns[chosen]])
 
 
 def exact_pairs(queries: Floats, vectors: Floats, rows: Ints, columns: Ints) -> Array:
