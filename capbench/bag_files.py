@@ -40,7 +40,7 @@ def read_bags(path: str, ids: Sequence[str], size: int = 0, *, skip: bool = Fals
     """The bags of a file, with the benchmark's ids.
 
     size: only the first members of each bag, and only bags that have so many (0: all). skip: leave out bags
-    with a picture that the benchmark lacks.
+    with any picture that the benchmark lacks, be it among the first or not.
 
     Raises:
         BadData: not such a file, or bags that do not fit the benchmark, all of them together.
@@ -49,24 +49,28 @@ def read_bags(path: str, ids: Sequence[str], size: int = 0, *, skip: bool = Fals
     find = finder(ids)
     made, faults = [], []
     for bag in stated:
-        if size and len(bag.members) < size:
-            continue
-        members = bag.members[: size or None]
-        targets = bag.targets if bag.targets is None else tuple(t for t in bag.targets if t in set(members))
-        missing = [m for m in members if find(m) is None]
-        if missing and not skip:
-            faults.append(Fault(bag.where, f"no image {', '.join(missing)} in the benchmark"))
-        found = [find(m) or m for m in members]
-        if len(set(found)) != len(found) or len(found) < 2:
+        missing = [m for m in bag.members if find(m) is None]
+        found = tuple(find(m) or m for m in bag.members)
+        if len(set(found)) != len(found) or (len(found) < 2 and not missing):
             faults.append(Fault(bag.where, "a bag needs two or more different ids"))
         elif bag.targets is not None and not set(bag.targets) <= set(bag.members):
             faults.append(Fault(bag.where, "a target is no member of its bag"))
-        elif not missing and targets != ():
-            made.append(Bag(bag.id, tuple(found), None if targets is None else tuple(find(t) or t for t in targets)))
+        elif missing and not skip:
+            faults.append(Fault(bag.where, f"no image {', '.join(missing)} in the benchmark"))
+        elif not missing and len(found) >= size:
+            targets = None if bag.targets is None else tuple(find(t) or t for t in bag.targets)
+            made += cut(Bag(bag.id, found, targets), size)
     faults += repeated(made, path)
     if faults:
         raise BadData(f"{path} does not fit this benchmark:", faults, "" if skip else "missing='skip' leaves bags out")
     return tuple(made)
+
+
+def cut(bag: Bag, size: int) -> list[Bag]:
+    """A bag's first members and the targets among them (0: all); nothing where no target is left."""
+    members = bag.members[: size or None]
+    targets = None if bag.targets is None else tuple(t for t in bag.targets if t in members)
+    return [] if targets == () else [Bag(bag.id, members, targets)]
 
 
 def repeated(bags: Sequence[Bag], path: str) -> list[Fault]:
@@ -86,14 +90,21 @@ def load(path: str) -> Any:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except (OSError, EOFError, ValueError) as error:
         raise BadData(f"cannot read bags from {path}: {error}") from error
+    lines = [line for line in text.splitlines() if line.strip()]
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            return [json.loads(line) for line in lines] if len(lines) > 1 else None
-        except (ValueError, RecursionError):
+        if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
             raise BadData(f"cannot read bags from {path}: {error}", cure=FORM) from error
+    return [one_line(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def one_line(path: str, number: int, line: str) -> Any:
+    """A line of JSON lines."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"cannot read bags from {path}: record {number}: {error}", cure=FORM) from error
 
 
 def forms(path: str, value: Any, ids: Sequence[str]) -> list[Stated]:
@@ -152,9 +163,10 @@ def described(path: str, sets: Mapping[str, Mapping[str, Any]], ids: Sequence[st
     made = []
     for name, descriptions in sets.items():
         members = sorted(folders.get(name, []), key=number_of)
-        targets = [members[int(k)] if int(k) < len(members) else f"{name}/{k}" for k in descriptions]
-        missing = [] if all(int(k) < len(members) for k in descriptions) else [f"{name}/*"]
-        made.append(Stated(f"{path} {name}", name, (*members, *missing), tuple(dict.fromkeys([*targets, *missing]))))
+        if all(int(k) < len(members) for k in descriptions):
+            made.append(Stated(f"{path} {name}", name, tuple(members), tuple(members[int(k)] for k in descriptions)))
+        else:
+            made.append(Stated(f"{path} {name}", name, (*members, f"{name}/*")))
     return made
 
 
