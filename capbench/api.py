@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
-from capbench import engine, languages, plugins, store
-from capbench.errors import MissingPart, UsageError
+from capbench import engine, groups, idf, languages, plugins, store
+from capbench.errors import BadData, MissingPart, UsageError
+from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
+from capbench.needs import References, Tokens
+from capbench.resolve import bind
 from capbench.scoring import Part
 from capbench.store import Run
 from capbench.types import Generation
@@ -28,22 +31,28 @@ RUNS = Path("runs")
 class Options(TypedDict, total=False):
     """What ``run`` takes besides captioner, benchmark and metrics.
 
-    backends: name -> spec, as in {"clip": "scenes"}. limit: only the first items (0: all). runs: where
-    run folders are kept (None: nothing is written). generation: decoding parameters. dataset: another
-    spec for the benchmark's data; data: the folder they are in. name: the captioner's name in tables.
-    fresh: start over. lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none
-    (default: the benchmark's, else English).
+    backends: name -> spec, as in {"clip": "scenes"}. samples: captions an image (0: as many as the file or
+    the benchmark states, else one); a model is asked for them with seeds seed, seed + 1, and so on.
+    limit: only the first items (0: all). runs: where run folders are kept (None: nothing is written).
+    generation: decoding parameters. dataset: another spec for the benchmark's data; data: the folder they
+    are in; images: the folder of the pictures. name: the captioner's name in tables. fresh: start over.
+    lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
+    benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
+    values (default: the benchmark's).
     """
 
     backends: Mapping[str, str]
+    samples: int
     limit: int
     runs: Path | str | None
     generation: Generation
     device: str
     dataset: str
     data: str
+    images: str
     name: str
     fresh: bool
+    by: str
     lang: str
 
 
@@ -64,16 +73,37 @@ def run(
     Raises:
         UsageError, MissingPart, BadData: before any work; TooManyUnscored: when all is done and kept.
     """
-    result = engine.run(engine.plan(job_of(captioner, benchmark, metrics, **options)))
+    job = job_of(captioner, benchmark, metrics, **options)
+    by = tag_of(job, options.get("by", ""))
+    result = engine.run(engine.plan(job))
     engine.refuse_unscored(result.run, result.asked, max_missing)
-    return replace(result.run, summaries=result.asked)
+    return split(replace(result.run, summaries=result.asked), by)
+
+
+def tag_of(job: engine.Job, by: str) -> str:
+    """The tag to split by: the one asked for, else the benchmark's if some item has it; before any work starts.
+
+    Raises:
+        UsageError: no item has the one asked for.
+    """
+    tags = [sample.tags for sample in job.benchmark.samples[: job.limit or None]]
+    if by:
+        groups.values_of(tags, by, job.benchmark.name)
+    usual = job.benchmark.by
+    return by or (usual if any(usual in own for own in tags) else "")
+
+
+def split(run_: Run, by: str) -> Run:
+    """The run with its numbers in each group of a tag ("": as it is)."""
+    return replace(run_, groups=groups.split(run_, by)) if by else run_
 
 
 def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Unpack[Options]) -> engine.Job:
     """What ``run`` will do, built and checked as far as names and files go."""
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
-    bench = benchmarks.load(benchmark, options.get("dataset", ""), options.get("data", ""))
+    places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
+    bench = benchmarks.load(benchmark, *places)
     runs = options.get("runs", RUNS)
     return engine.Job(
         captioner=loaded.value,
@@ -83,6 +113,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
         parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
         aliases={**bench.backends, **options.get("backends", {})},
         generation=options.get("generation", Generation()),
+        samples=options.get("samples", 0),
         limit=options.get("limit", 0),
         device=options.get("device", "cpu"),
         root=None if runs is None else Path(runs),
@@ -93,7 +124,7 @@ def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **option
 def metric_parts(
     metrics: Sequence[str], bench: benchmarks.Benchmark, lang: str = "", device: str = ""
 ) -> tuple[Part, ...]:
-    """The metrics asked for, else the benchmark's, else the default ones.
+    """The metrics asked for, else the benchmark's, else the default ones where there are references.
 
     lang: for metrics whose spec names no language (default: the benchmark's). device: for those that have one.
 
@@ -104,7 +135,8 @@ def metric_parts(
     given = {"lang": spoken and languages.find(spoken).code, "device": device}
     defaults = {name: value for name, value in given.items() if value}
     stated = {entry.use: entry for entry in bench.metrics}
-    specs = list(metrics) or list(stated) or list(DEFAULT_METRICS)
+    default = DEFAULT_METRICS if any(sample.references for sample in bench.samples) else ()
+    specs = list(metrics) or list(stated) or list(default)
     parts = []
     for spec in dict.fromkeys(specs):
         loaded = plugins.load("metrics", spec, defaults)
@@ -150,13 +182,16 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    by: str = "",
     lang: str = "",
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
     The forms of both files are recognised by their content; captions are matched by id. Metrics:
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
-    as in outputs.blip2, if no usual key holds them. extra: 'ignore' leaves out ids without references.
+    as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
+    extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
+    split, into ``Run.groups``.
     lang: the language of the captions (default: English).
 
     Raises:
@@ -165,15 +200,54 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     for path in (predictions, references):
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}")
-    dataset = f"folder(captions={str(references)!r}, images={str(images)!r})"
+    dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang)
+    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by)
 
 
-def load_run(folder: str | Path) -> Run:
-    """Read a run's folder.
+def write_idf(
+    references: str | Path,
+    target: str | Path,
+    *,
+    tokenizer: str = "",
+    lang: str = "",
+    backends: Mapping[str, str] | None = None,
+    data: str = "",
+) -> idf.DocumentFrequencies:
+    """Count in how many images each n-gram of the references occurs, and write a file for cider(idf='file:...').
+
+    references: a file as for ``score``, or a benchmark as for ``run``. tokenizer: the metric's own (default: that
+    of the language, which is the benchmark's or English where none is named).
 
     Raises:
+        UsageError, MissingPart, BadData: also where fewer than two images have references.
+    """
+    if Path(target).is_dir() or (
+        Path(target).exists() and Path(references).exists() and Path(target).samefile(references)
+    ):
+        raise UsageError(f"cannot write {target}: it is a folder, or the references", "give another name")
+    is_file = Path(references).is_file() and not str(references).endswith(".toml")
+    bench = benchmarks.load(f"folder(captions={str(references)!r})" if is_file else str(references), data=data)
+    facts = facts_of(bench, 0)
+    words = tokenizer or languages.find(lang or bench.lang or languages.DEFAULT).tokenizer
+    bound, problems = bind([Tokens(References(), words)], backends or {})
+    if problems:
+        raise MissingPart(problems[0].what, problems[0].cure)
+    table = idf.made(facts.references, bound[words].backend, bound[words].fingerprint)
+    if table.n_documents < 2:
+        raise BadData(
+            f"{table.n_documents} of {len(facts.ids)} images have references: every weight would be ln(1/1) = 0",
+            cure="give the references of more images",
+        )
+    idf.write(table, target)
+    return table
+
+
+def load_run(folder: str | Path, by: str = "") -> Run:
+    """Read a run's folder. by: a tag of its items, by which the numbers are split into ``Run.groups``.
+
+    Raises:
+        UsageError: no item has such a tag.
         BadData: no run there, or a damaged one.
     """
     path = Path(folder)
@@ -182,9 +256,9 @@ def load_run(folder: str | Path) -> Run:
         raise MissingPart(f"{path} is not finished", "run the same command again: it goes on where it stopped")
     captions_file = path / store.CAPTIONS
     captions = store.parse_captions(captions_file.read_bytes(), captions_file) if captions_file.exists() else ()
-    ids = tuple(dict.fromkeys(c.id for c in captions)) or None
+    ids = tuple(dict.fromkeys(c.id for c in captions)) or tuple(store.read_items(path))
     scored = store.read_scores(path, ids)
-    return Run(record, store.read_summary(path), captions, scored, ids or (), path)
+    return split(Run(record, store.read_summary(path), captions, scored, ids, path, store.read_tags(path, ids)), by)
 
 
 def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", sort: str = "") -> list[Board]:
@@ -194,7 +268,10 @@ def boards(runs: str | Path | Sequence[str | Path] = RUNS, benchmark: str = "", 
 
 
 def scores_object(run_: Run) -> dict[str, Any]:
-    """A run's numbers as plain data for --json: ``scores`` lists metric, column, value, low, high and the rest."""
+    """A run's numbers as plain data for --json: ``scores`` lists metric, column, value, low, high and the rest.
+
+    ``groups`` is there where a tag was asked for: tag, name, value, items and scores of each group.
+    """
     folder = None if run_.folder is None else str(run_.folder)
     return {
         "captioner": run_.record.label,
@@ -202,6 +279,7 @@ def scores_object(run_: Run) -> dict[str, Any]:
         "run": folder,
         "scores": [asdict(summary) for summary in run_.summaries],
         "notes": list(run_.record.notes),
+        **({"groups": [asdict(group) for group in run_.groups]} if run_.groups else {}),
     }
 
 

@@ -51,7 +51,7 @@ class MetricEntry:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkFile:
-    """A benchmark's TOML file."""
+    """A benchmark's TOML file. by: the tag by which its tables are split if nothing else is said."""
 
     name: str
     version: int
@@ -59,6 +59,7 @@ class BenchmarkFile:
     description: str = ""
     refs: str = "all"
     samples: int = 1
+    by: str = ""
     lang: str = ""
     backends: Mapping[str, str] = field(default_factory=dict)
     bags: Mapping[str, BagsEntry] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Benchmark:
     backends: Mapping[str, str] = field(default_factory=dict)
     bag_sets: Mapping[str, BagSet] = field(default_factory=dict)
     metrics: tuple[MetricEntry, ...] = ()
+    by: str = ""
     lang: str = ""
 
 
@@ -124,8 +126,10 @@ def read(name: str) -> tuple[BenchmarkFile, Path]:
     return made, path.parent
 
 
-def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
+def load(name: str, dataset: str = "", data: str = "", images: str = "") -> Benchmark:
     """Load a benchmark. dataset: another spec for its data; data: the folder its paths are below.
+
+    images: the folder of the pictures, in place of the dataset's own parameter of that name.
 
     Raises:
         UsageError, BadData: as ``read``; also the dataset's own faults, and a digest that differs.
@@ -133,7 +137,7 @@ def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
     made, beside = read(name)
     entry = dataclasses.replace(made.dataset, use=dataset) if dataset else made.dataset
     base = Path(data or os.environ.get("CAPBENCH_DATA", "")) if data_given(data) else beside
-    source = load_dataset(entry, base, made)
+    source = load_dataset(entry, base, made, images)
     samples = tuple(source.load())
     if not samples:
         raise BadData(f"the dataset {entry.use} has no item")
@@ -156,7 +160,8 @@ def load(name: str, dataset: str = "", data: str = "") -> Benchmark:
         dict(made.backends),
         sets,
         tuple(made.metrics),
-        made.lang,
+        by=made.by,
+        lang=made.lang,
     )
 
 
@@ -165,9 +170,11 @@ def data_given(data: str) -> bool:
     return bool(data or os.environ.get("CAPBENCH_DATA"))
 
 
-def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile) -> Any:
+def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile, images: str = "") -> Any:
     """Build the dataset, its relative paths put below ``base`` where they are there."""
     value = plugins.load("datasets", entry.use).value
+    if images:
+        value = with_images(value, images, entry.use)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
     moved: dict[str, str] = {}
@@ -182,6 +189,25 @@ def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile) -> Any:
     return dataclasses.replace(value, **moved)
 
 
+def with_images(value: Any, images: str, use: str) -> Any:
+    """The dataset with another folder of pictures.
+
+    Raises:
+        UsageError: it takes none.
+    """
+    if not dataclasses.is_dataclass(value) or "images" not in {f.name for f in dataclasses.fields(value)}:
+        raise UsageError(f"the dataset {use} takes no folder of pictures", "leave out --images")
+    made: Any = value
+    return dataclasses.replace(made, images=images)
+
+
 def reference_digest(samples: Sequence[Sample]) -> str:
     """A hash of ids and references, in id order."""
     return digest([s.id, list(s.references)] for s in sorted(samples, key=lambda s: s.id))
+
+
+def data_digests(benchmark: Benchmark) -> tuple[str, str]:
+    """Hashes of ids, references and pictures: the one of a run's identity, and the same without the pictures."""
+    with_pictures = ([s.id, s.image.digest if s.image else None] for s in benchmark.samples)
+    without = ([s.id, None] for s in benchmark.samples)
+    return digest([benchmark.digest, *with_pictures]), digest([benchmark.digest, *without])

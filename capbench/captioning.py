@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from capbench.errors import CapbenchError, UsageError
+from capbench.errors import CapbenchError
 from capbench.progress import progress
-from capbench.resolve import Features, one_each
+from capbench.resolve import Features
+from capbench.stage import one_each
 from capbench.types import Caption, Failure, Generation, Request
 
 BATCH = 16  # requests a batch where the captioner states no ``batch``
@@ -16,20 +19,19 @@ Keep = Callable[[Sequence[Caption]], None]
 
 
 def from_needs(captioner: Any, features: Features, samples: int) -> list[Caption]:
-    """The captions of a baseline or file, which has needs and no session.
+    """The captions of a baseline or file, which has needs and no session; several an image from its ``sampled``.
 
     Raises:
-        UsageError: several captions an image are wanted and it has one.
-        CapbenchError: another number of answers than items.
+        CapbenchError: another number of answers than items, or of captions an item than ``samples``.
     """
     arguments = {name: features.argument(need) for name, need in captioner.needs.items()}
     ids = features.facts.ids
     if samples > 1:
-        if not hasattr(captioner, "sampled"):
-            raise UsageError(f"{captioner.name} gives one caption an image, and {samples} are wanted")
-        lists = captioner.sampled(**arguments)
+        lists = captioner.sampled(samples, **arguments)
     else:
         lists = [[answer] for answer in captioner.captions(**arguments)]
+    if any(len(answers) != samples for answers in lists):
+        raise CapbenchError(f"{captioner.name} gave other than {samples} captions for some image")
     if len(lists) != len(ids):
         raise CapbenchError(f"{captioner.name} gave {len(lists)} captions for {len(ids)} images")
     return [
@@ -42,19 +44,29 @@ def from_needs(captioner: Any, features: Features, samples: int) -> list[Caption
 def from_session(
     captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep
 ) -> list[Caption]:
-    """The captions of a model, given to ``keep`` as each batch ends."""
+    """The captions of a model, given to ``keep`` as each batch ends.
+
+    A batch is of one sample, and its seed is the run's plus the number of the sample: a model that knows
+    nothing of samples draws another caption for each.
+    """
     made: list[Caption] = []
     if not requests:
         return made
     size = getattr(captioner, "batch", BATCH)
     with captioner.open(device) as session, progress(len(requests), f"captions by {captioner.name}") as bar:
-        for start in range(0, len(requests), size):
-            part = requests[start : start + size]
-            batch = caption_batch(captioner.name, session, part, params, proven=start > 0)
+        for part in batches(requests, size):
+            seeded = replace(params, seed=params.seed + part[0].sample)
+            batch = caption_batch(captioner.name, session, part, seeded, proven=bool(made))
             keep(batch)
             made += batch
             bar.update(len(part))
     return made
+
+
+def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:
+    """Requests in order, cut into batches of at most ``size`` that are of one sample each."""
+    groups = [list(group) for _, group in itertools.groupby(requests, key=lambda request: request.sample)]
+    return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
 def caption_batch(

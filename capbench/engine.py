@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from capbench import scoring, store
-from capbench.benchmark import Benchmark
+from capbench import scoring, several, store
+from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
-from capbench.errors import CapbenchError, TooManyUnscored, UsageError, cannot_start
-from capbench.facts import Facts, facts_of, leave_one_out, missing_facts
-from capbench.needs import Captions, Ids, References
-from capbench.protocols import Problem
+from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
+from capbench.facts import Facts, facts_of, leave_out, missing_facts
+from capbench.needs import Ids, References
+from capbench.protocols import Need, Problem
 from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
-from capbench.signature import Signature, digest
+from capbench.signature import Signature
 from capbench.store import Identity, Record, Run, Stated
 from capbench.tables import Scored
 from capbench.types import Caption, Failure, Generation, Request, Summary
@@ -38,7 +38,11 @@ SHOWN_IDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be run. root: the folder of runs (None: nothing is written)."""
+    """What is to be run.
+
+    samples: captions an image (0: as many as the file or the benchmark states, else one).
+    root: the folder of runs (None: nothing is written).
+    """
 
     captioner: Any
     origin: str
@@ -47,6 +51,7 @@ class Job:
     parts: tuple[scoring.Part, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     generation: Generation = field(default_factory=Generation)
+    samples: int = 0
     limit: int = 0
     device: str = "cpu"
     root: Path | None = None
@@ -91,22 +96,22 @@ def plan(job: Job) -> Plan:
         MissingPart: all that is missing, together.
     """
     given = facts_of(job.benchmark, job.limit)
-    leaves_out = job.benchmark.refs == "leave-one-out" or getattr(job.captioner, "leaves_one_out", False)
-    judged = leave_one_out(given) if leaves_out else given
+    samples = several.wanted_samples(job.captioner, job.label, job.benchmark, job.samples)
+    fewer, mark = several.left_out(job.captioner, job.benchmark, samples)
+    judged = leave_out(given, fewer) if fewer else given
     own_needs = list(job.captioner.needs.values()) if hasattr(job.captioner, "needs") else []
     stated = [need for part in job.parts for need in part.needs.values()]
     needs = closure([*own_needs, *stated])
     bound, problems = bind(needs, job.aliases)
-    problems += missing_facts(needs, judged)
-    problems = [*own_problems(job), *problems]
+    problems += missing_facts(needs, judged, fewer)
+    problems = [*own_problems(job, samples), *problems]
     if problems:
         raise cannot_start(problems)
-    samples = wanted_samples(job)
     fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
     fingerprint += "".join(
         f"|{need.backend}={bound[need.backend].fingerprint}" for need in closure(own_needs) if is_derived(need)
     )
-    data = digest([job.benchmark.digest, *([s.id, s.image.digest if s.image else None] for s in job.benchmark.samples)])
+    data, _ = data_digests(job.benchmark)
     identity = Identity(
         job.benchmark.name,
         job.benchmark.version,
@@ -117,25 +122,22 @@ def plan(job: Job) -> Plan:
         asdict(job.generation),
     )
     signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
-    mark = "leave-one-out" if leaves_out and job.benchmark.refs == "all" else ""
     return Plan(job, given, judged, bound, signatures, identity, samples, mark)
 
 
-def own_problems(job: Job) -> list[Problem]:
-    """What the captioner lacks, and each metric that has a ``check``."""
+def own_problems(job: Job, samples: int) -> list[Problem]:
+    """What the captioner lacks, each metric that has a ``check``, and each that wants several captions of an image."""
     named: list[tuple[str, Any]] = [(f"captioner {job.label}", job.captioner)]
     named += [(f"metric {part.spec}", part.metric) for part in job.parts if hasattr(part.metric, "check")]
     found = [(name, part.check()) for name, part in named]
-    return [Problem(f"{name}: {problem.what}", problem.cure) for name, problem in found if problem is not None]
-
-
-def wanted_samples(job: Job) -> int:
-    """Captions an image: what the benchmark states, or the file."""
-    own = getattr(job.captioner, "samples", 1)
-    each = job.benchmark.captions_each
-    if own > 1 and each > 1 and own != each:
-        raise UsageError(f"{job.label} has {own} captions an image, and {job.benchmark.name} wants {each}")
-    return max(own, each)
+    problems = [Problem(f"{name}: {problem.what}", problem.cure) for name, problem in found if problem is not None]
+    if samples == 1:
+        problems += [
+            Problem(f"metric {part.spec}: it compares several captions of an image, and there is one", several.CURE)
+            for part in job.parts
+            if several.compares(closure(part.needs.values()))
+        ]
+    return problems
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -143,7 +145,7 @@ def plan_lines(plan: Plan) -> list[str]:
     names = list(dict.fromkeys(need for part in plan.job.parts for need in closure(part.needs.values())))
     lines = [
         f"captioner  {plan.identity.captioner}",
-        f"items      {len(plan.given.ids)}",
+        f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
         f"run        {plan.folder or '-'}",
     ]
     with open_cache() as cache:
@@ -174,7 +176,7 @@ def run(plan: Plan) -> Result:
         with started(plan, before) as (record, keep, captions):
             made = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
-        new_scored, new_summaries, work = score(plan, every, cache, {s.key for s in scored})
+        new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
         record = finish(
             plan,
@@ -182,9 +184,10 @@ def run(plan: Plan) -> Result:
             every,
             all_scored,
             all_summaries,
+            cautions,
             changed=bool(made or new_scored) or record.status != "finished",
         )
-        done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder)
+        done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
     shorts = {signature.short for signature in plan.signatures.values()}
     asked = tuple(s for s in all_summaries if s.short in shorts)
     return Result(done, asked, tuple(work), len(made), len(new_scored))
@@ -196,7 +199,7 @@ def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summa
     if folder is None or not (folder / store.RUN).exists():
         return None, (), ()
     if plan.job.fresh:
-        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY):
+        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY, store.TAGS):
             (folder / name).unlink(missing_ok=True)
         return None, (), ()
     record = store.read_record(folder)
@@ -260,8 +263,8 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> lis
         return made
     requests = [
         Request(id_, image, (), sample)
-        for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
         for sample in range(plan.samples)
+        for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
         if (id_, sample) not in have
     ]
     return from_session(captioner, requests, plan.job.generation, plan.job.device, keep)
@@ -275,31 +278,41 @@ def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
 
 def score(
     plan: Plan, captions: Sequence[Caption], cache: Cache, have: set[str]
-) -> tuple[list[Scored], list[Summary], list[Work]]:
-    """Rows and summaries of the metrics that are not there yet."""
-    scored: dict[str, Scored] = {}
+) -> tuple[list[Scored], list[Summary], list[Work], list[str]]:
+    """Rows and summaries of the metrics that are not there yet, and what users are to know of them."""
     summaries: list[Summary] = []
+    cautions: list[str] = []
     parts = [(part, plan.signatures[i]) for i, part in enumerate(plan.job.parts)]
     parts = [(p, s) for p, s in parts if key_of(p.metric.name, s.short) not in have]
     needs = [need for part, _ in parts for need in part.needs.values()]
-    samples = []
-    for number in range(plan.samples):
-        texts = tuple(Failure(c.reason) if c.text is None else c.text for c in captions if c.sample == number)
-        samples.append(
-            resolve(Features(replace(plan.judged, captions=texts)), needs, plan.bound, cache, plan.job.device)
-        )
-    empty = sum(c.text is not None and not any(ch.isalnum() for ch in c.text) for c in captions)
+    texts = tuple(Failure(c.reason) if c.text is None else c.text for c in captions)
+    facts = replace(plan.judged, captions=texts, each=plan.samples)
+    features = resolve(Features(facts), needs, plan.bound, cache, plan.job.device)
+    new: dict[str, tuple[scoring.Part, Signature]] = {}
     for part, signature in parts:
-        key = key_of(part.metric.name, signature.short)
-        if key in scored:
-            continue
-        scored[key] = scoring.score(part, key, samples)
+        new.setdefault(key_of(part.metric.name, signature.short), (part, signature))
+    scored = {key: scoring.score(part, key, features) for key, (part, _) in new.items()}
+    found = scoring.intervals([(part, scored[key]) for key, (part, _) in new.items()])
+    for (key, (part, signature)), intervals in zip(new.items(), found, strict=True):
         own = closure(part.needs.values())
-        cut = sum(max((features.cut(need) for need in own), default=0) for features in samples)
-        about = {"empty": empty if any(isinstance(need, Captions) for need in own) else 0, "cut": cut}
-        mark = plan.mark if any(isinstance(need, References) for need in own) else ""
-        summaries += scoring.summarise(part, scored[key], signature, plan.judged, about, mark)
-    return list(scored.values()), summaries, [work for features in samples for work in features.work]
+        cut = max((features.cut(need) for need in own), default=0)
+        about = {"empty": several.empty_captions(own, captions), "cut": cut}
+        marks = [mark_of(plan, own)]
+        caution = scoring.caution_of(part, scored[key], features)
+        if caution is not None:
+            marks.append(caution.mark)
+            cautions.append(caution.why)
+        mark = ", ".join(filter(None, marks))
+        summaries += scoring.summarise(part, scored[key], intervals, signature, plan.judged, about, mark)
+    return list(scored.values()), summaries, features.work, cautions
+
+
+def mark_of(plan: Plan, needs: Sequence[Need]) -> str:
+    """What sets a number apart from others of its column: references taken away, captions not looked at."""
+    marks = [plan.mark] if References() in needs else []
+    if plan.samples > 1 and not several.compares(needs) and several.looked_at(needs, plan.samples):
+        marks.append(f"{several.looked_at(needs, plan.samples)} captions")
+    return ", ".join(filter(None, marks))
 
 
 def key_of(metric: str, short: str) -> str:
@@ -313,24 +326,28 @@ def finish(
     captions: Sequence[Caption],
     scored: Sequence[Scored],
     summaries: Sequence[Summary],
+    cautions: Sequence[str],
     *,
     changed: bool,
 ) -> Record:
-    """Write what is new; run.json last, with status "finished"."""
+    """Write what is new; run.json last, with status "finished". Notes of metrics that are kept are kept."""
     stated = {m.short: m for m in record.metrics}
     for i, part in enumerate(plan.job.parts):
         signature = plan.signatures[i]
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
-    failed = sum(c.text is None for c in captions)
-    notes = [f"{failed} of {len(captions)} captions failed"] if failed else []
+    notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    timed = [c.seconds for c in captions if c.seconds > 0]
+    speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}
     done = replace(
         record, status="finished", metrics=list(stated.values()), notes=notes,
         backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
-        circumstance={**record.circumstance, "finished": finished},
+        circumstance={**record.circumstance, "finished": finished, **speed},
     )  # fmt: skip
+    if plan.folder is not None:  # a run of an earlier capbench, or of other tags=, gets them without work
+        store.write_tags(plan.folder, plan.judged.ids, plan.judged.tags)
     if not changed:
         return record
     if plan.folder is not None:

@@ -3,15 +3,17 @@
     {"image": "1.jpg", "candidate": "a dog", "references": ["a brown dog"], "ratings": [4, 3, 4], "group": "x"}
     {"image": "1.jpg", "candidates": ["a dog", "a cat"], "references": ["a brown dog"], "preferred": 0}
 
-One object a line, one of the two forms a file. ``group`` and ``corpus`` may stand in any row. All that is
-wrong with a file is reported together, with its lines.
+One object a line, one of the two forms a file. ``group`` and ``corpus`` may stand in any row. ``scores`` has
+numbers that other metrics gave, ``{"NAME": 0.7}`` for a candidate, ``{"NAME": [0.7, 0.4]}`` for a pair, null
+where there is none; a name stands in every row or in none. All that is wrong with a file is reported together,
+with its lines.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +32,8 @@ FORMS = "a row has candidate and ratings, or candidates and preferred"
 class Judgement:
     """One row. people: the ratings of its one candidate, or the number of the preferred of its two.
 
-    group: what statistics are split by. corpus: rows of one corpus are scored together.
+    group: what statistics are split by. corpus: rows of one corpus are scored together. scores: name -> one
+    number a candidate, NaN where there is none.
     """
 
     image: str
@@ -41,6 +44,7 @@ class Judgement:
     corpus: str
     where: str
     kind: Kind
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def items_of(judgement: Judgement) -> tuple[str, ...]:
@@ -48,6 +52,12 @@ def items_of(judgement: Judgement) -> tuple[str, ...]:
     if judgement.kind == "ratings":
         return judgement.candidates * len(judgement.people)
     return judgement.candidates
+
+
+def scores_of(judgement: Judgement, name: str) -> tuple[float, ...]:
+    """The score that each of these captions was given under a name."""
+    given = judgement.scores[name]
+    return given * len(judgement.people) if judgement.kind == "ratings" else given
 
 
 def read(path: str | Path) -> list[Judgement]:
@@ -66,11 +76,24 @@ def read(path: str | Path) -> list[Judgement]:
         kind = judged[0].kind
         what = f"a row of {'preferences' if kind == 'ratings' else 'ratings'} in a file of {kind}"
         faults += [Fault(j.where, what, "write two files: their statistics differ") for j in judged if j.kind != kind]
+        faults += missing_scores(judged)
     if faults:
         raise BadData(f"{name} cannot be used, {len(faults)} fault(s):", in_line_order(faults))
     if not judged:
         raise BadData(f"{name} holds no judgements", cure=f"one JSON object a line; {FORMS}")
     return judged
+
+
+def missing_scores(judged: Sequence[Judgement]) -> list[Fault]:
+    """Rows without a score that another row has."""
+    first = {name: j.where for j in reversed(judged) for name in j.scores}
+    cure = "give it in every row, null where that metric gave none"
+    return [
+        Fault(j.where, f"no score {quoted(name)}, which is given in {where}", cure)
+        for name, where in sorted(first.items())
+        for j in judged
+        if name not in j.scores
+    ]
 
 
 def in_line_order(faults: Sequence[Fault]) -> list[Fault]:
@@ -105,10 +128,11 @@ def judgement_of(row: Row, faults: list[Fault]) -> Judgement | None:
         candidates, people = texts_of(value, "candidates", wrong), preference_of(value, wrong)
         if "candidates" in value and len(candidates) != 2 and len(faults) == before:
             wrong(f"{len(candidates)} candidates where a pair is wanted", "exactly two texts")
+    scores = scores_in(value, wrong, rated=rated)
     if len(faults) > before:
         return None
     kind: Kind = "ratings" if rated else "preferences"
-    return Judgement(image, candidates, references, people, group, corpus, row.where, kind)
+    return Judgement(image, candidates, references, people, group, corpus, row.where, kind, scores)
 
 
 def form_of(value: Mapping[str, Any], wrong: Wrong) -> bool | None:
@@ -156,7 +180,7 @@ def ratings_of(value: Mapping[str, Any], wrong: Wrong) -> tuple[float, ...]:
         return ()
     if "ratings" in value and not ratings:
         wrong("ratings is empty", "at least one number, or leave the row out")
-    bad = [r for r in ratings if isinstance(r, bool) or not isinstance(r, int | float) or not math.isfinite(r)]
+    bad = [r for r in ratings if not is_finite(r)]
     if bad:
         wrong(f"a rating is not a number: {quoted(repr(bad[0]))}", "leave out ratings that were not given")
         return ()
@@ -169,3 +193,28 @@ def preference_of(value: Mapping[str, Any], wrong: Wrong) -> tuple[float, ...]:
     if isinstance(preferred, bool) or not isinstance(preferred, int) or preferred not in (0, 1):
         wrong(f"preferred is {quoted(repr(preferred))}", "0 for the first candidate, 1 for the second")
     return (float(preferred),) if preferred in (0, 1) else ()
+
+
+def scores_in(value: Mapping[str, Any], wrong: Wrong, *, rated: bool) -> dict[str, tuple[float, ...]]:
+    """Other metrics' numbers: one for the candidate, or two for a pair; NaN where null is written."""
+    given = value.get("scores", {})
+    if not isinstance(given, dict):
+        wrong(f"scores is not an object: {quoted(repr(given))}", 'write {"NAME": NUMBER}')
+        return {}
+    found = {}
+    for name, part in given.items():
+        numbers = [part] if rated else part
+        if not isinstance(numbers, list) or len(numbers) != (1 if rated else 2):
+            wrong(f"the score {quoted(name)} of a pair is not a list of two: {quoted(repr(part))}")
+        elif not all(n is None or is_finite(n) for n in numbers):
+            wrong(f"the score {quoted(name)} is not a number: {quoted(repr(part))}", "null where there is none")
+        else:
+            found[name] = tuple(math.nan if n is None else float(n) for n in numbers)
+    if "" in found:
+        wrong("a score without a name", 'write {"NAME": NUMBER}')
+    return found
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a JSON value is a number, and neither NaN nor infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -18,7 +18,7 @@ from capbench.bag_files import MANIFEST
 from capbench.bags import bag_digest
 from capbench.benchmark import Benchmark
 from capbench.cache import open_cache
-from capbench.errors import BadData, UsageError, cannot_start
+from capbench.errors import UsageError, cannot_start
 from capbench.facts import Facts, facts_of, missing_facts
 from capbench.needs import Images, References, Vectors
 from capbench.protocols import Need
@@ -29,7 +29,7 @@ from capbench.signature import file_digest
 from capbench.similarity.lookalikes import Alike
 from capbench.similarity.neighbours import nearest
 from capbench.similarity.products import exact_dots, finite_rows
-from capbench.store import write_file
+from capbench.store import make_folder, write_file
 from capbench.types import Bag
 
 if TYPE_CHECKING:
@@ -182,10 +182,7 @@ def write(
     folder: Path, benchmark: Benchmark, facts: Facts, recipe: Recipe, bound: Mapping[str, Bound], mined: Mined
 ) -> dict[str, Any]:
     """The files and their manifest."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadData(f"cannot write to {folder}: {error.strerror or error}") from error
+    make_folder(folder)
     numbers = all(id_.isascii() and id_.isdigit() and str(int(id_)) == id_ for id_ in facts.ids)
     files = {}
     for name, bags in mined.bags.items():

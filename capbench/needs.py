@@ -1,7 +1,8 @@
 """The kinds of need. A need is a frozen value; equality is sharing, and nesting is the dependency graph.
 
-Facts (``Ids`` to ``Bags``) come from the benchmark and the captioner; the others are derived, item
-by item, by a backend. The engine hands each need's value to ``rows`` under the name the metric gave it.
+Facts (``Ids`` to ``Bags``) come from the benchmark and the captioner; ``Frequencies`` come from neither; the
+others are derived, item by item, by a backend. The engine hands each need's value to ``rows`` under the name
+the metric gave it.
 """
 
 from __future__ import annotations
@@ -35,9 +36,16 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """list[str]: the captioner's texts ("" where it failed; such items end unscored)."""
+    """list[str]: one caption an item, of several the first ("" where it failed; such items end unscored)."""
 
     kind: ClassVar[str] = "captions"
+
+
+@dataclass(frozen=True, slots=True)
+class AllCaptions:
+    """Ragged[list[str]]: all captions of each item, as many for each, two or more; one that failed fails its item."""
+
+    kind: ClassVar[str] = "all captions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,29 @@ class Bags:
     name: str
 
 
-FACTS = (Ids, Images, Captions, References, Tags, Bags)
+FACTS = (Ids, Images, Captions, AllCaptions, References, Tags, Bags)
+FROZEN = ("coco-val",)
+FILE = "file:"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequencies:
+    """DocumentFrequencies of another set of references, cut into words by this tokenizer.
+
+    source: 'coco-val' or 'file:PATH'. It is one table for all items, and its digest stands in the source's
+    place in signatures.
+    """
+
+    kind: ClassVar[str] = "frequencies"
+    backend_kind: ClassVar[str] = "tokenizer"
+
+    source: str
+    tokenizer: str = "ptb"
+
+    @property
+    def backend(self) -> str:
+        """The tokenizer."""
+        return self.tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +196,23 @@ class Vectors:
         """The same floats."""
         return Vector(np.frombuffer(data, "<f4", offset=1).astype(np.float32), bool(data[0]))
 
-    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """One row an item; NaN rows for failures."""
+    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """float32, one row an item; NaN rows for failures."""
         width = next((len(v.values) for v in values if isinstance(v, Vector)), 1)
         matrix = np.full((len(values), width), np.nan, np.float32)
         for i, value in enumerate(values):
             if isinstance(value, Vector):
                 matrix[i] = value.values
         return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Vectors):
+    """bool an item: whether the encoder truncated the text. The same cached values as ``Vectors``, read otherwise."""
+
+    def gather(self, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """One flag an item; False for failures."""
+        return np.array([isinstance(value, Vector) and value.cut for value in values], np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,10 @@ class Metric(Protocol):
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
     #           overall(self, columns) -> Mapping[str, float]: declared columns that rows have none of and that
     #           no sum gives, such as a median (better="none": it has no interval and is in no comparison);
-    #           corpus: ClassVar[bool] = True where a row depends on the other items;
+    #           corpus: bool, True where a row depends on the other items;
+    #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
+    #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);
+    #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
@@ -122,7 +125,11 @@ class Captioner(Protocol):
 
 
 class CaptionSession(Protocol):
-    """Batch in, the same number out, in order."""
+    """Batch in, the same number out, in order.
+
+    All requests of a batch are of one ``sample``; ``params.seed`` is the run's seed plus its number, so that a
+    captioner which draws by the seed gives another caption for each.
+    """
 
     def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Failure]:
         """One text or Failure for each request."""
@@ -151,6 +158,8 @@ class DerivedCaptioner(Protocol):
     def captions(self) -> Callable[..., Sequence[str | Failure]]:
         """A method: features by the names of ``needs`` -> one text or Failure an item, in order."""
         ...
+
+    # Optional: sampled(self, samples, **features) -> so many texts or Failures for each item.
 
 
 class Backend(Protocol):

@@ -1,7 +1,7 @@
 """Captions and references from any file people keep them in, recognised by content, never by name.
 
 COCO results and annotations, Karpathy splits, ``{id: caption}`` and ``{id: [captions]}``, JSON lines
-(HF imagefolder's metadata.jsonl among them), CSV and TSV; each may be gzip'ed. Ids are text: 1 and
+(HF imagefolder's metadata.jsonl among them), CSV and TSV, each perhaps gzip'ed, and Parquet. Ids are text: 1 and
 "1" are the same picture. Everything that is wrong with a file is reported together, with its place.
 """
 
@@ -25,44 +25,67 @@ from capbench.records_keys import (
     common_key,
     dig,
     id_text,
+    names_in,
     numbered_keys,
     row_texts,
     text_paths,
     texts_of,
 )
+from capbench.records_parquet import is_parquet, parquet
 from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, text_of
 from capbench.types import Failure
 
 LISTED = 12
-ONE_EACH = "one entry an image; samples=K if the file has K captions of each"
+ONE_EACH = "one entry an image; --samples K if the file has K captions of each"
 WRAPPERS = ("annotations", "results", "predictions", "captions", "outputs", "data", "items", "samples", "rows")
 
 
 def read(
-    path: str | Path, *, field: str = "", id_field: str = "", want: Want = "captions", repeats: bool = False
-) -> list[Record]:
+    path: str | Path, *, field: str | Sequence[str] = "", id_field: str = "", want: Want = "captions",
+    repeats: bool = False, tags: Sequence[str] = (), without: Sequence[str] = (),
+) -> list[Record]:  # fmt: skip
     """The records of a file, in its order, one an id.
 
-    field, id_field: where texts and ids stand, dotted for nested objects (``outputs.blip2``).
-    want: which of several known keys is taken first, a system's captions or people's references.
+    field, id_field: where texts and ids stand, dotted for nested objects (``outputs.blip2``); several
+    fields are several texts of an id.
+    want: which of several known keys is taken first, a system's captions or people's references; or that
+    there are none, as in a list of pictures to describe.
     repeats: rows of one id with a text each are joined into one record, as in Flickr's captions.txt.
+    tags: keys of what items are grouped by. without: flags of COCO annotations, such as ``is_rejected``; one
+    that is true takes the annotation out, and an image that has no other annotation goes with it.
 
     Raises:
         MissingPart: no such file.
-        UsageError: the file has no such field.
+        UsageError: the file has no such field, tag or flag.
         BadData: every fault of the file: not UTF-8, broken JSON, rows without an id, ids that stand twice.
     """
     name = str(path)
-    parsed = parse(text_of(Path(path)), name)
-    keys = Keys(id_field, (field,) if field else ())
+    parsed = parquet(Path(path)) if is_parquet(Path(path)) else parse(text_of(Path(path)), name)
+    fields = (field,) if isinstance(field, str) else tuple(field)
+    keys = Keys(id_field, fields if any(fields) else (), tuple(tags), tuple(without))
     found = interpret(parsed, name, keys, want)
     found.faults[:0] = parsed.faults
+    refuse_unknown(found, name, keys)
     records = without_doubles(found, repeats=repeats or found.joined)
     if found.faults:
         raise BadData(f"{name} cannot be used, {len(found.faults)} fault(s):", found.faults)
     if not records:
         raise BadData(f"{name} holds no records")
     return records
+
+
+def refuse_unknown(found: Found, name: str, keys: Keys) -> None:
+    """Complain of a tag that no record has, and of a flag that no annotation has.
+
+    Raises:
+        UsageError: with the keys that there are.
+    """
+    for tag in keys.tags:
+        if found.records and not any(tag in entry.tags for entry in found.records):
+            raise no_key(name, "tag", tag, list(found.columns))
+    absent = [flag for flag in keys.without if flag not in found.flags]
+    if absent and any(entry.texts for entry in found.records):
+        raise UsageError(f"no annotation of {name} has {' or '.join(absent)}", "leave it out of without=")
 
 
 def interpret(parsed: Parsed, name: str, keys: Keys, want: Want) -> Found:
@@ -79,9 +102,9 @@ def from_object(value: Mapping[str, Any], name: str, keys: Keys, want: Want) -> 
     if isinstance(value, Doubled) and ("images" in value.twice or "annotations" in value.twice):
         return Found(faults=[Fault(name, f"the key {value.twice[0]!r} stands twice")])
     if is_karpathy(value):
-        return karpathy(value, name, keys.id)
+        return karpathy(value, name, keys)
     if is_coco(value):
-        return coco(value, name, keys.texts[0] if keys.texts else "")
+        return coco(value, name, keys)
     inner = wrapped(value)
     if inner:
         found = from_rows(listed(value[inner], f"{name} {inner}"), name, keys, want)
@@ -136,12 +159,13 @@ def from_rows(rows: Sequence[Row], name: str, keys: Keys, want: Want) -> Found:
     id_key = keys.id or common_key(values, ID_KEYS)
     if not id_key or all(dig(value, id_key) is MISSING for value in values):
         raise no_key(name, "id", keys.id, list(values[0]))
-    texts = text_keys(values, name, keys, want)
+    texts = text_keys(values, name, keys, want) if want != "nothing" else ()
     for row in good:
         raw = dig(row.value, id_key)
         identity = checked_id(raw, row.where, repr(id_key), found)
         if identity is not None:
-            found.records.append(record(identity, raw, row_texts(row.value, texts), row.where, row.value))
+            own = row_texts(row.value, texts) if texts else ()
+            found.records.append(record(identity, raw, own, row.where, row.value, keys, found))
     return found
 
 
@@ -152,9 +176,10 @@ def text_keys(values: Sequence[Mapping[str, Any]], name: str, keys: Keys, want: 
         UsageError: no row has the stated field.
         BadData: none was stated, and no row has a known key.
     """
+    for key in keys.texts:
+        if all(dig(value, key) is MISSING for value in values):
+            raise no_key(name, "text", key, [path for value in values[:LISTED] for path in text_paths(value)])
     if keys.texts:
-        if all(dig(value, keys.texts[0]) is MISSING for value in values):
-            raise no_key(name, "text", keys.texts[0], [path for value in values[:LISTED] for path in text_paths(value)])
         return keys.texts
     known = common_key(values, TEXT_KEYS[want])
     found = (known,) if known else numbered_keys(values)
@@ -170,7 +195,8 @@ def no_key(name: str, what: str, stated: str, there: Sequence[str]) -> UsageErro
     if stated:
         near = difflib.get_close_matches(stated, options, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        return UsageError(f"{name} has no field {stated!r}", f"{hint}it has: {', '.join(options) or 'none'}")
+        kind = "tag" if what == "tag" else "field"
+        return UsageError(f"{name} has no {kind} {stated!r}", f"{hint}it has: {', '.join(options) or 'none'}")
     cure = f"say which it is, as {field}={options[-1]!r}" if options else ""
     fault = Fault(name, f"no known {what} key; it has: {', '.join(options) or 'none'}", cure)
     return BadData(f"{name} cannot be used:", [fault])
@@ -192,7 +218,7 @@ def from_mapping(value: Mapping[str, Any], name: str, keys: Keys, want: Want) ->
         if identity is None:
             continue
         if isinstance(inner, dict) and objects:
-            found.records.append(record(identity, key, row_texts(inner, texts), where, inner))
+            found.records.append(record(identity, key, row_texts(inner, texts), where, inner, keys, found))
         else:
             found.records.append(Record(identity, texts_of(inner), where))
     return found
@@ -209,12 +235,14 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
         if entry.number != known.number:
             forms = f"{entry.id} and {entry.id!r}" if known.number else f"{entry.id!r} and {entry.id}"
             found.faults.append(Fault(entry.where, f"id {forms} are the same id; the other is at {known.where}"))
+        elif repeats and not entry.texts and not known.texts and entry.tags == known.tags:
+            continue  # a list of pictures may name one in several rows
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
             cure = "either one list of texts or one text an entry" if repeats else ONE_EACH
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))
-        elif (entry.image, entry.split) != (known.image, known.split):
+        elif (entry.image, entry.split, entry.tags) != (known.image, known.split, known.tags):
             found.faults.append(
-                Fault(entry.where, f"id {entry.id!r} has another picture or split here than at {known.where}")
+                Fault(entry.where, f"id {entry.id!r} has another picture, split or tag here than at {known.where}")
             )
         else:
             more.setdefault(entry.id, []).extend(entry.texts)
@@ -261,7 +289,7 @@ def ids_of(parsed: Parsed, name: str, id_field: str) -> Found:
     value = parsed.value
     found = Found()
     if parsed.form == "json" and isinstance(value, dict) and (is_karpathy(value) or is_coco(value)):
-        return karpathy(value, name, id_field) if is_karpathy(value) else coco(value, name, "")
+        return (karpathy if is_karpathy(value) else coco)(value, name, Keys(id_field, ()))
     if parsed.form == "json" and isinstance(value, dict):
         one = {key: inner for key, inner in value.items() if isinstance(inner, list)}
         if len(value) == len(one) == 1:
@@ -281,4 +309,4 @@ def ids_of(parsed: Parsed, name: str, id_field: str) -> Found:
     return found
 
 
-__all__ = ["Record", "Want", "id_text", "read", "read_ids"]
+__all__ = ["Record", "Want", "id_text", "names_in", "read", "read_ids"]

@@ -7,8 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from capbench.errors import Fault
-from capbench.records_keys import MISSING, Record, dig, id_text, image_name, row_texts, split_name, texts_of
-from capbench.records_raw import Doubled
+from capbench.records_keys import (
+    MISSING,
+    Keys,
+    Record,
+    dig,
+    id_text,
+    image_name,
+    row_texts,
+    scalar_paths,
+    split_name,
+    tags_of,
+    texts_of,
+)
+from capbench.records_raw import LOOKED_AT, Doubled
 from capbench.types import Failure
 
 
@@ -17,18 +29,21 @@ class Found:
     """What was read of a file: its records, and what is wrong with the rest.
 
     joined: rows of one id belong together by the file's form.
+    columns: what the first rows have under which a tag could stand. flags: flags that some annotation has.
     """
 
     records: list[Record] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     joined: bool = False
+    columns: dict[str, None] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
 
 
 class Note(NamedTuple):
-    """One annotation: the id of its image, its texts, its place."""
+    """One annotation: the id of its image, its texts (None: flagged, so no reference), its place."""
 
     id: str
-    texts: tuple[str | Failure, ...]
+    texts: tuple[str | Failure, ...] | None
     where: str
 
 
@@ -44,7 +59,7 @@ def is_karpathy(value: Mapping[str, Any]) -> bool:
     return isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images)
 
 
-def karpathy(value: Mapping[str, Any], name: str, id_field: str) -> Found:
+def karpathy(value: Mapping[str, Any], name: str, keys: Keys) -> Found:
     """One record an image; the id is cocoid, else filename, else imgid (its place in the list)."""
     found = Found()
     for i, image in enumerate(value["images"]):
@@ -52,19 +67,22 @@ def karpathy(value: Mapping[str, Any], name: str, id_field: str) -> Found:
         if not isinstance(image, dict):
             found.faults.append(Fault(where, "not an object"))
             continue
-        keys = (id_field,) if id_field else ("cocoid", "filename", "imgid")
-        raw = next((part for key in keys if (part := dig(image, key)) is not MISSING), MISSING)
-        identity = checked_id(raw, where, " or ".join(keys), found)
+        ids = (keys.id,) if keys.id else ("cocoid", "filename", "imgid")
+        raw = next((part for key in ids if (part := dig(image, key)) is not MISSING), MISSING)
+        identity = checked_id(raw, where, " or ".join(ids), found)
         if identity is None:
             continue
         sentences = image.get("sentences")
         texts = texts_of(sentences) if isinstance(sentences, list) else ()
-        found.records.append(record(identity, raw, texts, where, image))
+        found.records.append(record(identity, raw, texts, where, image, keys, found))
     return found
 
 
-def coco(value: Mapping[str, Any], name: str, field: str) -> Found:
-    """One record an image, with the texts of its annotations in file order."""
+def coco(value: Mapping[str, Any], name: str, keys: Keys) -> Found:
+    """One record an image, with the texts of its annotations in file order.
+
+    Annotations with a flag of ``keys.without`` are no references; an image that has no others is left out.
+    """
     found = Found()
     images: dict[str, Record] = {}
     for i, image in enumerate(value["images"]):
@@ -76,22 +94,27 @@ def coco(value: Mapping[str, Any], name: str, field: str) -> Found:
         if identity in images:
             found.faults.append(Fault(where, f"image id {identity} is already at {images[identity].where}"))
         else:
-            images[identity] = record(identity, raw, (), where, image)
-    notes = notes_of(value.get("annotations", []), name, field, found)
+            images[identity] = record(identity, raw, (), where, image, keys, found)
+    notes = notes_of(value.get("annotations", []), name, keys, found)
+    flagged = {note.id for note in notes if note.texts is None}
     texts: dict[str, list[str | Failure]] = {identity: [] for identity in images}
     for note in notes:
         if note.id in texts:
-            texts[note.id].extend(note.texts)
+            texts[note.id].extend(note.texts or ())
         else:
             found.faults.append(Fault(note.where, f"it belongs to image {note.id}, which is not among the images"))
-    found.records = [replace(image, texts=tuple(texts[identity])) for identity, image in images.items()]
+    found.records = [
+        replace(image, texts=tuple(texts[identity]))
+        for identity, image in images.items()
+        if texts[identity] or identity not in flagged
+    ]
     return found
 
 
-def notes_of(notes: Sequence[Any], name: str, field: str, found: Found) -> list[Note]:
+def notes_of(notes: Sequence[Any], name: str, keys: Keys, found: Found) -> list[Note]:
     """What each annotation says of which image; an annotation id must not stand twice."""
     notes_read: list[Note] = []
-    keys = (field or "caption",)
+    texts = keys.texts or ("caption",)
     seen: dict[str, str] = {}
     for i, note in enumerate(notes):
         where = f"{name} annotations[{i}]"
@@ -106,8 +129,19 @@ def notes_of(notes: Sequence[Any], name: str, field: str, found: Found) -> list[
             found.faults.append(Fault(where, f"annotation id {own} is already at {seen[own]}"))
         else:
             seen[own] = where
-            notes_read.append(Note(identity, row_texts(note, keys), where))
+            flagged = is_flagged(note, where, keys, found)
+            notes_read.append(Note(identity, None if flagged else row_texts(note, texts), where))
     return notes_read
+
+
+def is_flagged(note: Mapping[str, Any], where: str, keys: Keys, found: Found) -> bool:
+    """Whether a flag of ``keys.without`` is true; a flag that is neither true nor false is a fault."""
+    flags = {key: note[key] for key in keys.without if key in note}
+    found.flags.update(flags)
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            found.faults.append(Fault(where, f"{key} is neither true nor false: {value!r:.40}"))
+    return True in flags.values()
 
 
 def checked_id(raw: Any, where: str, key: str, found: Found) -> str | None:
@@ -122,9 +156,20 @@ def checked_id(raw: Any, where: str, key: str, found: Found) -> str | None:
         return None
 
 
-def record(identity: str, raw: Any, texts: tuple[str | Failure, ...], where: str, value: Mapping[str, Any]) -> Record:
-    """A record with the split and the picture that its row names."""
-    return Record(identity, texts, where, not isinstance(raw, str), split_name(value), image_name(value))
+def record(
+    identity: str, raw: Any, texts: tuple[str | Failure, ...], where: str, value: Mapping[str, Any], keys: Keys,
+    found: Found,
+) -> Record:  # fmt: skip
+    """A record with the split, the picture and the tags that its row names; a tag that is none is noted."""
+    tags: dict[str, str] = {}
+    if keys.tags:
+        if len(found.records) < LOOKED_AT:
+            found.columns.update(dict.fromkeys(scalar_paths(value)))
+        try:
+            tags = tags_of(value, keys.tags)
+        except ValueError as error:
+            found.faults.append(Fault(where, str(error)))
+    return Record(identity, texts, where, not isinstance(raw, str), split_name(value), image_name(value), tags)
 
 
 __all__ = ["Found", "checked_id", "coco", "is_coco", "is_karpathy", "karpathy", "record"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from capbench.records_raw import quoted
 from capbench.types import Failure
 
-Want = Literal["captions", "references"]
+Want = Literal["captions", "references", "nothing"]
 
 ID_KEYS = (
     "id", "image_id", "image", "file_name", "filename", "img_id", "cocoid", "image_name", "filepath",
@@ -30,6 +30,7 @@ TEXT_KEYS: Mapping[Want, tuple[str, ...]] = {
         "references", "refs", "reference", "captions", "sentences", "caption", "text", "raw", "title",
         "comment", "description",
     ),
+    "nothing": (),
 }  # fmt: skip
 REASON_KEYS = ("reason", "error")
 NUMBERED = re.compile(r"(caption|ref|reference|comment|sentence)[_ ]?\d+")
@@ -44,6 +45,7 @@ class Record:
     id: as text, so that 1 and "1" are one id. number: whether the file has it as a JSON number.
     texts: a caption that is not text is a Failure with the reason.
     where: "FILE line 12", "FILE [3]" or "FILE entry 3". split, image: "" where the file has none.
+    tags: what the row says under the keys that were asked for; a key that it lacks, or null, is left out.
     """
 
     id: str
@@ -52,13 +54,19 @@ class Record:
     number: bool = False
     split: str = ""
     image: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Keys(NamedTuple):
-    """The keys of a file: of the id, and of the texts (several for ``caption_1`` to ``caption_5``)."""
+    """The keys of a file: of the id, and of the texts (several for ``caption_1`` to ``caption_5``).
+
+    tags: of what items are grouped by. without: of flags, one of which being true makes an annotation no reference.
+    """
 
     id: str
     texts: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def id_text(value: Any) -> str:
@@ -131,6 +139,41 @@ def row_texts(value: Mapping[str, Any], keys: Sequence[str]) -> tuple[str | Fail
     return tuple(text for part in found for text in texts_of(part))
 
 
+def tags_of(value: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """What a row says under these keys, as text: true, false and numbers as JSON writes them.
+
+    Raises:
+        ValueError: a list or an object, which is no group.
+    """
+    found = {name: dig(value, name) for name in names}
+    for name, part in found.items():
+        if isinstance(part, list | dict):
+            raise ValueError(f"the tag {name!r} is {kind_of(part)}")  # noqa: TRY004 -- as id_text
+    return {name: tag_text(part) for name, part in found.items() if part is not None and part is not MISSING}
+
+
+def tag_text(value: Any) -> str:
+    """A scalar as the text of a tag."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return id_text(value) if isinstance(value, int | float) and math.isfinite(value) else str(value)
+
+
+def scalar_paths(value: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[str]:
+    """The dotted paths of an object that lead to a text, a number, true or false."""
+    if not isinstance(value, dict) or depth == 0:
+        return
+    for key, inner in value.items():
+        if isinstance(inner, str | int | float):
+            yield prefix + key
+        yield from scalar_paths(inner, f"{prefix}{key}.", depth - 1)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """``a, b`` as ("a", "b")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def text_paths(value: Any, prefix: str = "", depth: int = DEPTH) -> Iterator[str]:
     """The dotted paths of an object that lead to something like a caption."""
     if not isinstance(value, dict) or depth == 0:
@@ -171,5 +214,6 @@ def split_name(value: Mapping[str, Any]) -> str:
 
 __all__ = [
     "ID_KEYS", "MISSING", "TEXT_KEYS", "Keys", "Record", "Want", "common_key", "dig", "id_text", "image_name",
-    "kind_of", "numbered_keys", "quoted", "row_texts", "split_name", "text_paths", "texts_of",
+    "kind_of", "names_in", "numbered_keys", "quoted", "row_texts", "scalar_paths", "split_name", "tags_of",
+    "text_paths", "texts_of",
 ]  # fmt: skip

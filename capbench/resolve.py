@@ -7,31 +7,27 @@ back onto items happen here and nowhere else; a need only says what to do with o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from capbench import plugins
+from capbench import idf, plugins
 from capbench.bags import galleries
 from capbench.cache import Cache, value_key
-from capbench.errors import CapbenchError, UsageError
-from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Captions, Ids, Images, References, Tags, Tokens, Vector
-from capbench.progress import progress
+from capbench.errors import UsageError
+from capbench.facts import Facts, all_captions, bag_set, first_captions
+from capbench.needs import AllCaptions, Bags, Captions, Frequencies, Ids, Images, References, Tags, Vector
 from capbench.protocols import DerivedNeed, Need, Problem
-from capbench.ragged import Chosen, Ragged, Words
+from capbench.ragged import Chosen, Ragged
 from capbench.signature import fields
+from capbench.stage import Lazy, Shared, Stage
 from capbench.types import Failure, Galleries, ImageRef
 
 if TYPE_CHECKING:
     from capbench.types import Ints
-
-CHUNK = 256  # items a cache commit: what a killed run can lose of its encoding
-CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
-NO_CAPTION = Failure("the captioner has not answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,12 @@ def is_derived(need: Need) -> TypeGuard[DerivedNeed]:
     return hasattr(need, "of")
 
 
+def frequencies_of(need: Frequencies, bound: Mapping[str, Bound]) -> idf.DocumentFrequencies:
+    """The table that a need names, of the words of its tokenizer as it is bound."""
+    tokenizer = bound[need.tokenizer]
+    return idf.load(need.source, tokenizer.backend, tokenizer.fingerprint)
+
+
 def closure(needs: Iterable[Need]) -> list[Need]:
     """The needs and all they are made of, each once, sources first."""
     ordered: dict[Need, None] = {}
@@ -98,7 +100,9 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
     bound: dict[str, Bound] = {}
     problems: dict[str, Problem] = {}
     for need in needs:
-        if not is_derived(need) or need.backend in bound or need.backend in problems:
+        if isinstance(need, Frequencies) and (lacks := idf.missing(need.source)) is not None:
+            problems[need.source] = lacks
+        if not (is_derived(need) or isinstance(need, Frequencies)) or need.backend in bound or need.backend in problems:
             continue
         name = need.backend
         kind = need.backend_kind
@@ -126,25 +130,27 @@ class Features:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.work: list[Work] = []
+        self.shared: dict[str, Shared] = {}
+        self.tables: dict[Frequencies, idf.DocumentFrequencies] = {}
         self._flat: dict[Need, Flat] = {}
 
     def argument(self, need: Need) -> Any:
         """What ``rows`` or ``captions`` gets for a need."""
         if isinstance(need, Bags):
             return self.galleries(need)
-        flat = self.flat(need)
-        if isinstance(need, Ids | Tags):
-            return list(flat.values)
-        if isinstance(need, Images):
-            return [value if isinstance(value, ImageRef) else ImageRef("") for value in flat.values]
-        if isinstance(need, Captions):
-            return ["" if isinstance(value, Failure) else value for value in flat.values]
+        if isinstance(need, Frequencies):
+            return self.tables[need]
         if isinstance(need, References):
             return self.facts.references
-        if not is_derived(need):
+        flat = self.flat(need)
+        if isinstance(need, Ids | Tags | Images | Captions | AllCaptions):
+            empty: Any = ImageRef("") if isinstance(need, Images) else ""
+            values = [empty if isinstance(value, Failure) else value for value in flat.values]
+        elif is_derived(need):
+            values = need.gather(flat.values)
+        else:
             raise UsageError(f"nothing gives the need {need!r}")
-        gathered = need.gather(flat.values)
-        return gathered if flat.offsets is None else Ragged(gathered, flat.offsets)
+        return values if flat.offsets is None else Ragged(values, flat.offsets)
 
     def galleries(self, need: Bags) -> Galleries:
         """The galleries of a bag set on these items."""
@@ -152,7 +158,7 @@ class Features:
 
     def failures(self, need: Need) -> dict[int, str]:
         """Item -> why the need has no value for it."""
-        if isinstance(need, Bags):
+        if isinstance(need, Bags | Frequencies):
             return {}
         failed = self.flat(need).item_failures()
         if isinstance(root(need), References):
@@ -162,7 +168,7 @@ class Features:
 
     def cut(self, need: Need) -> int:
         """How many captions the need's encoder truncated."""
-        if not (isinstance(root(need), Captions) and is_derived(need)):
+        if not (isinstance(root(need), Captions | AllCaptions) and is_derived(need)):
             return 0
         values = self.flat(need).values
         return 0 if isinstance(values, Chosen) else sum(isinstance(v, Vector) and v.cut for v in values)
@@ -187,9 +193,11 @@ def fact_values(facts: Facts, need: Need) -> Flat:
     """A fact as flat values with the names that identify them in the cache."""
     if isinstance(need, Images):
         return Flat([picture(image) for image in facts.images], [f"i:{i.digest}" if i else "" for i in facts.images])
-    if isinstance(need, Captions):
-        texts: Sequence[str | Failure] = facts.captions or [NO_CAPTION] * len(facts.ids)
-        return Flat(texts, ["" if isinstance(t, Failure) else f"t:{t}" for t in texts])
+    if isinstance(need, Captions | AllCaptions):
+        several = isinstance(need, AllCaptions)
+        texts = all_captions(facts) if several else first_captions(facts)
+        names = ["" if isinstance(text, Failure) else f"t:{text}" for text in texts]
+        return Flat(texts, names, np.arange(len(facts.ids) + 1, dtype=np.int64) * facts.each if several else None)
     if isinstance(need, References):
         values = facts.references.values
         return Flat(values, [f"t:{text}" for text in values], facts.references.offsets)
@@ -211,12 +219,15 @@ def resolve(
     features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu"
 ) -> Features:
     """Compute the needs into ``features``, one backend open at a time."""
-    pending = [need for need in closure(needs) if is_derived(need) and not features.has(need)]
+    wanted = closure(needs)
+    features.tables |= {need: frequencies_of(need, bound) for need in wanted if isinstance(need, Frequencies)}
+    pending = [need for need in wanted if is_derived(need) and not features.has(need)]
     while pending:
         chosen = next_backend(pending, features, bound)
         with ExitStack() as stack:
             session = Lazy(bound[chosen].backend, device, stack)
-            for need in list(pending):
+            # all captions before the first ones, which are among them
+            for need in sorted(pending, key=lambda need: not isinstance(root(need), AllCaptions)):
                 if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.has(need.of):
                     derive(features, need, bound[chosen].fingerprint, session, cache)
                     pending.remove(need)
@@ -233,21 +244,6 @@ def next_backend(pending: Sequence[DerivedNeed], features: Features, bound: Mapp
     return min(ready, key=lambda name: waiting[bound[name].fingerprint])
 
 
-class Lazy:
-    """A session that is opened when the first item is missing from the cache, and not before."""
-
-    def __init__(self, backend: Any, device: str, stack: ExitStack) -> None:
-        self._backend, self._device, self._stack = backend, device, stack
-        self._session: Any = None
-
-    def get(self) -> Any:
-        """The open session."""
-        if self._session is None:
-            context: AbstractContextManager[Any] = self._backend.open(self._device)
-            self._session = self._stack.enter_context(context)
-        return self._session
-
-
 def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache: Cache) -> None:
     """One need's values: from the cache where they are there, from the session where not."""
     source = features.flat(need.of)
@@ -261,7 +257,8 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     items = [value for inputs in expanded for value in inputs]
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}
     params = parameters(need)
-    stage = Stage(need, fingerprint, params, session, cache)
+    shared = features.shared.setdefault(f"{need.kind}:{fingerprint}:{params}", Shared())
+    stage = Stage(need, fingerprint, params, session, cache, shared)
     values: Any = stage.chosen(wanted, names, items)
     if values is None:
         known = stage.values(wanted)
@@ -274,99 +271,6 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     features.keep(need, Flat(values, keys, offsets), Work(need, stage.made, len(wanted) - stage.made))
 
 
-class Stage:
-    """The making of one need's values by one backend."""
-
-    def __init__(self, need: Any, fingerprint: str, params: str, session: Lazy, cache: Cache) -> None:
-        self.need, self.fingerprint, self.params = need, fingerprint, params
-        self.session, self.cache = session, cache
-        self.made = 0
-
-    def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
-        """The values of all items as integer words, where the session gives such; else None."""
-        if not wanted or not isinstance(self.need, Tokens) or not hasattr(self.session.get(), "words"):
-            return None
-        try:
-            words = self.need.compute(self.session.get(), list(wanted.values()))
-        except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
-            return None
-        if not isinstance(words, Words) or len(words) != len(wanted):
-            return None
-        failures = {i: item for i, item in enumerate(items) if isinstance(item, Failure)}
-        place = {name: i for i, name in enumerate(wanted)}
-        index = [-1 if i in failures else place[name] for i, name in enumerate(names)]
-        self.made += len(wanted)
-        return Chosen(words, np.array(index, np.int64), failures)
-
-    def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
-        known: dict[str, Any] = {}
-        names = list(wanted)
-        size = CHUNK if self.need.cached else CHEAP_CHUNK
-        with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
-            for start in range(0, len(names), size):
-                part = names[start : start + size]
-                known |= self._chunk({name: wanted[name] for name in part})
-                bar.update(len(part))
-        return known
-
-    def _chunk(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """One chunk: look up, compute the rest, keep it."""
-        known: dict[str, Any] = {}
-        keys = {}
-        if self.need.cached:
-            keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
-            stored = self.cache.get(list(keys.values()))
-            known = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
-        missing = [name for name in wanted if name not in known]
-        if missing:
-            made = self._compute([wanted[name] for name in missing])
-            known |= dict(zip(missing, made, strict=True))
-            self.made += len(missing)
-        if self.need.cached and missing:
-            kept = {keys[n]: self.need.pack(known[n]) for n in missing if not isinstance(known[n], Failure)}
-            self.cache.put(self.need.kind, self.fingerprint, kept)
-        return known
-
-    def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
-        """One value an item."""
-        session = self.session.get()
-        name = f"backend {self.need.backend!r}"
-        return one_each(lambda part: self.need.compute(session, part), items, name, proven=self.made > 0)
-
-
-def one_each(
-    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
-) -> Sequence[Any]:
-    """Call a plugin on a batch; a batch that raises is tried item by item, so that one item costs only itself.
-
-    proven: whether it has worked before; if not, failing on every item is its own fault and raises.
-
-    Raises:
-        CapbenchError: it never worked, or gave another number of values than items.
-    """
-    try:
-        made = call(items)
-        made = [made] if isinstance(made, str) else list(made)
-    except CapbenchError:
-        raise
-    except Exception as error:
-        made = [alone(call, item) for item in items]
-        if not proven and all(isinstance(value, Failure) for value in made):
-            raise CapbenchError(f"{name} failed on every item: {type(error).__name__}: {error}") from error
-    if len(made) != len(items):
-        raise CapbenchError(f"{name} gave {len(made)} values for {len(items)} items")
-    return made
-
-
-def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
-    """The value of one item, or a Failure with the exception's words."""
-    try:
-        return call([item])[0]
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is this item's reason
-        return Failure(f"{type(error).__name__}: {error}")
-
-
 def parameters(need: Any) -> str:
     """A need's own parameters as part of a cache key; its source and backend have places of their own."""
     return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "backend", need.backend_kind))
@@ -374,7 +278,7 @@ def parameters(need: Any) -> str:
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:
     """How many of a need's values are in the cache, and of how many; None where that is not known yet."""
-    if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions) and not facts.captions):
+    if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions | AllCaptions) and not facts.captions):
         return None
     names = {name for name in fact_values(facts, need.of).names if name}
     fingerprint = bound[need.backend].fingerprint

@@ -12,12 +12,13 @@ from capbench import stats
 from capbench.bags import bag_digest
 from capbench.errors import CapbenchError
 from capbench.facts import Facts, bag_set
-from capbench.needs import Bags, Images, References
+from capbench.needs import Bags, Frequencies, Images, References
 from capbench.protocols import Metric, Need
-from capbench.resolve import Bound, Features, closure, is_derived
+from capbench.resolve import Bound, Features, closure, frequencies_of, is_derived
+from capbench.several import looked_at
 from capbench.signature import NAMING_FIELDS, Signature, digest, fields, of_metric
 from capbench.tables import Scored
-from capbench.types import Rows, Summary
+from capbench.types import Caution, Rows, Summary
 
 NO_SCORE = "the metric gave no score"
 
@@ -43,7 +44,8 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
     """The metric's fields with fingerprints for aliases, and what of the data it used.
 
     ``data`` is of ids, and of references and picture digests only where the metric uses them; so a
-    subset, another split or a reference left out is another signature.
+    subset, another split or a reference left out is another signature. ``samples`` says of several captions
+    an image whether all were compared or the first was scored.
     """
     needs = closure(part.needs.values())
     with_references = any(isinstance(need, References) for need in needs)
@@ -53,11 +55,13 @@ def signature_of(part: Part, facts: Facts, bound: Mapping[str, Bound], samples: 
         counts = facts.references.counts
         least, most = int(counts.min()), int(counts.max())
         pairs.append(("refs", str(most) if least == most else f"{least}-{most}"))
-    if samples > 1:
-        pairs.append(("samples", str(samples)))
+    if samples > 1 and looked_at(needs, samples):
+        pairs.append(("samples", looked_at(needs, samples)))
     pairs.append(("data", data_digest(facts, references=with_references, images=with_images)))
     names = {name: b.fingerprint for name, b in bound.items()}
     names |= {need.name: bag_digest(bag_set(facts, need.name).bags) for need in needs if isinstance(need, Bags)}
+    frozen = [need for need in needs if isinstance(need, Frequencies) and need.tokenizer in bound]
+    names |= {need.source: frequencies_of(need, bound).fingerprint for need in frozen}
     named = {value for key, value in fields(part.metric) if key.endswith(NAMING_FIELDS)}
     hidden = {need.backend for need in needs if is_derived(need)} - named
     pairs += [(name, bound[name].fingerprint) for name in sorted(hidden & bound.keys())]
@@ -79,41 +83,22 @@ def data_digest(facts: Facts, *, references: bool, images: bool) -> str:
     return digest(line(i) for i in sorted(range(len(facts.ids)), key=lambda i: facts.ids[i]))
 
 
-def score(part: Part, key: str, samples: Sequence[Features]) -> Scored:
-    """The metric's rows on each sample of the captions, one after the other.
+def score(part: Part, key: str, features: Features) -> Scored:
+    """The metric's rows under their key; of sample 0 all: a metric gives an image one number, whatever it looks at.
 
-    With several samples an image, the resampling unit is the image. A metric that raises has no score
-    for any item, with its words as the reason: it does not cost the others theirs.
+    A metric that raises has no score for any item, with its words as the reason: it does not cost the others theirs.
     """
-    parts = [score_once(part, features) for features in samples]
-    broken = [one for one in parts if one[2].get(0, "").startswith(f"{part.metric.name} failed: ")]
-    if broken:
-        parts = [broken[0]] * len(parts)
-    n_samples = [len(items) for _, items, _ in parts]
-    starts = np.concatenate([[0], np.cumsum(n_samples)])
-    reasons = {
-        int(start) + row: why for start, (_, _, own) in zip(starts, parts, strict=False) for row, why in own.items()
-    }
-    names = list(parts[0][0].columns)
-    columns = {name: np.concatenate([rows.columns[name] for rows, _, _ in parts]) for name in names}
-    items = np.concatenate([items for _, items, _ in parts])
-    first = parts[0][0].bags
-    bags = None if first is None else np.concatenate([rows.bags for rows, _, _ in parts if rows.bags is not None])
-    if first is None and len(parts) > 1:
-        bags = items
-    numbers = np.repeat(np.arange(len(parts)), n_samples).astype(np.int64)
-    return Scored(key, Rows(columns, items, bags), reasons, numbers)
+    rows, items, reasons = score_once(part, features)
+    return Scored(key, Rows(rows.columns, items, rows.bags), reasons, np.zeros(len(items), np.int64))
 
 
 def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str]]:
     """Rows, the item of each row, and row -> reason."""
     n = len(features.facts.ids)
     try:
-        rows = checked(
-            part.metric, part.metric.rows(**{k: features.argument(need) for k, need in part.needs.items()}), n
-        )
+        rows = checked(part.metric, part.metric.rows(**arguments(part, features)), n)
     except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything
-        why = error.message if isinstance(error, CapbenchError) else f"{type(error).__name__}: {error}"
+        why = one_line(error) if isinstance(error, CapbenchError) else f"{type(error).__name__}: {error}"
         rows = Rows({name: np.full(n, np.nan) for name in part.metric.columns})
         return rows, np.arange(n), dict.fromkeys(range(n), f"{part.metric.name} failed: {why}")
     items = np.arange(n) if rows.items is None else rows.items
@@ -128,6 +113,27 @@ def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str
     for row in holes.tolist():
         reasons.setdefault(row, NO_SCORE)
     return Rows(columns, items, rows.bags), items, reasons
+
+
+def arguments(part: Part, features: Features) -> dict[str, Any]:
+    """What the metric's methods get."""
+    return {name: features.argument(need) for name, need in part.needs.items()}
+
+
+def one_line(error: CapbenchError) -> str:
+    """The message, and the cure in brackets."""
+    return error.message + (f" ({error.cure})" if error.cure else "")
+
+
+def caution_of(part: Part, scored: Scored, features: Features) -> Caution | None:
+    """What the metric has to say of its numbers, if there are any; one that fails at that is marked for it."""
+    if not hasattr(part.metric, "caution") or all(np.isnan(c).all() for c in scored.rows.columns.values()):
+        return None
+    try:
+        said: Caution | None = part.metric.caution(**arguments(part, features))
+    except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything, and its rows are there
+        return Caution("caution failed", f"{part.metric.name}: its caution failed: {type(error).__name__}: {error}")
+    return said
 
 
 def checked(metric: Metric, answer: Any, n: int) -> Rows:
@@ -151,21 +157,37 @@ def checked(metric: Metric, answer: Any, n: int) -> Rows:
             folded = metric.reduce({name: np.nansum(column, keepdims=True) for name, column in columns.items()})
         if not set(folded) <= set(columns):
             raise CapbenchError(f"{metric.name} folds into {', '.join(folded)} and gives rows of {', '.join(columns)}")
+    if hasattr(metric, "overall"):
+        metric.overall(columns)
     return Rows(columns, rows.items, rows.bags)
 
 
+def intervals(scored: Sequence[tuple[Part, Scored]]) -> list[dict[str, stats.Interval]]:
+    """Every column's score and interval; all metrics share the resamples that they can."""
+    sums = []
+    for part, one in scored:
+        anything = any(not np.isnan(column).all() for column in one.rows.columns.values())
+        sums.append(stats.UnitSums.of(one.rows, getattr(part.metric, "reduce", None) if anything else None))
+    return stats.intervals_together(sums)
+
+
+def beyond_sums(part: Part, scored: Scored) -> dict[str, stats.Interval]:
+    """The metric's numbers that no sum gives, without intervals."""
+    columns = scored.rows.columns
+    if not hasattr(part.metric, "overall") or all(np.isnan(column).all() for column in columns.values()):
+        return {}
+    return {name: stats.Interval(value, np.nan, np.nan) for name, value in part.metric.overall(columns).items()}
+
+
 def summarise(
-    part: Part, scored: Scored, signature: Signature, facts: Facts, about: Mapping[str, int], mark: str
-) -> list[Summary]:
+    part: Part, scored: Scored, found: Mapping[str, stats.Interval], signature: Signature, facts: Facts,
+    about: Mapping[str, int], mark: str,
+) -> list[Summary]:  # fmt: skip
     """One Summary for each declared column. about: how many captions are ``empty`` and ``cut``."""
-    anything = any(not np.isnan(column).all() for column in scored.rows.columns.values())
-    reduce = getattr(part.metric, "reduce", None) if anything else None
-    found = stats.intervals(scored.rows, reduce)
-    unscored = next(iter(scored.rows.columns.values()))
     items = np.arange(len(facts.ids)) if scored.rows.items is None else scored.rows.items
     outside = len(facts.ids) - len(np.unique(items))
-    whole = part.metric.overall(scored.rows.columns) if anything and hasattr(part.metric, "overall") else {}
-    found |= {name: stats.Interval(value, np.nan, np.nan) for name, value in whole.items()}
+    found = {**found, **beyond_sums(part, scored)}
+    unscored = next(iter(scored.rows.columns.values()))
     made = []
     for name, column in part.metric.columns.items():
         if name not in found:

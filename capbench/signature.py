@@ -16,7 +16,8 @@ from typing import Any
 
 from capbench.errors import MissingPart
 
-NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags")  # fields that name a part of the run
+# fields that name a part of the run
+NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags", "idf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,25 @@ def short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
+def differing(first: str, second: str) -> list[tuple[str, str, str]]:
+    """The fields in which two signatures of one metric differ, with both values ("" where a field is absent).
+
+    For messages only: nothing is computed from what a signature says.
+    """
+    ours, theirs = (dict(part.partition(":")[::2] for part in text.split("|")[1:]) for text in (first, second))
+    fields_of_both = dict.fromkeys([*ours, *theirs])
+    return [
+        (unescape(name), unescape(ours.get(name, "")), unescape(theirs.get(name, "")))
+        for name in fields_of_both
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def unescape(text: str) -> str:
+    """The inverse of ``escape``."""
+    return text.replace("%3A", ":").replace("%7C", "|").replace("%25", "%")
+
+
 def escape(text: str) -> str:
     """Percent-escape the characters that separate pairs."""
     return text.replace("%", "%25").replace("|", "%7C").replace(":", "%3A")
@@ -59,8 +79,8 @@ def digest(values: Iterable[object], size: int = 8) -> str:
 def of_metric(metric: Any, origin: str, parts: Mapping[str, str], facts: Iterable[tuple[str, str]]) -> Signature:
     """The signature of a metric on a benchmark.
 
-    parts: alias or spec of each backend -> its fingerprint, and name of each bag set -> its digest, which
-    stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
+    parts: alias or spec of each backend -> its fingerprint, and name of each bag set or source of frequencies
+    -> its digest, which stand in the name's place. facts: what else the metric used of the benchmark: refs, data.
     """
     pairs = [("name", metric.name)]
     for name, value in fields(metric):

@@ -4,6 +4,7 @@
     captions.jsonl  one line a caption, appended and synced batch by batch
     scores.parquet  every number of every item, in long form
     summary.json    one record a number of the table
+    tags.parquet    what the items are grouped by, where the dataset says so
 
 Whole files are written under a fixed temporary name and renamed, so a kill leaves either the old or
 the new one, and the next run overwrites the temporary one. ``docs/run-folder.md`` is the format.
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, Any
 from capbench import codec
 from capbench.errors import BadData, CapbenchError, Fault, UsageError
 from capbench.signature import digest
-from capbench.tables import Scored, from_table, item_names, long_table
-from capbench.types import Caption, Summary
+from capbench.tables import Scored, from_table, item_names, long_table, safe, tag_table, tags_from
+from capbench.types import Caption, Group, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
+TAGS = "tags.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on disk, or (folder None) one that was only scored."""
+    """A run that is on disk, or (folder None) one that was only scored.
+
+    tags: of each item of ``ids``. groups: the numbers in each group of a tag, where one was asked for.
+    """
 
     record: Record
     summaries: tuple[Summary, ...]
@@ -89,6 +94,8 @@ class Run:
     scored: tuple[Scored, ...]
     ids: tuple[str, ...]
     folder: Path | None = None
+    tags: tuple[Mapping[str, str], ...] = ()
+    groups: tuple[Group, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """One line an item, metric and column: id, sample, metric, column, value, bag, reason."""
@@ -122,6 +129,29 @@ def write_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder to write into, and those above it.
+
+    Raises:
+        UsageError: it cannot be made: a file is in its place, or it may not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}", "name another place") from error
+
+
+def place_for(target: Path) -> None:
+    """Make the folder that a file is to be written into.
+
+    Raises:
+        UsageError: as ``make_folder``, or the file's name is a folder's.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", f"name a file, as in {target / 'page.html'}")
+    make_folder(target.parent)
 
 
 @contextmanager
@@ -251,6 +281,40 @@ def read_items(folder: Path) -> list[str]:
     return item_names(score_table(folder))
 
 
+def write_tags(folder: Path, ids: Sequence[str], tags: Sequence[Mapping[str, str]]) -> None:
+    """Write tags.parquet, unless it is there with these bytes; without any tag there is no such file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / TAGS
+    if not any(tags):
+        path.unlink(missing_ok=True)
+        return
+    sink = pa.BufferOutputStream()
+    pq.write_table(tag_table(ids, tags), sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    if not path.exists() or path.read_bytes() != data:
+        write_file(path, data)
+
+
+def read_tags(folder: Path, ids: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+    """The tags of each of these items; empty where the folder has none.
+
+    Raises:
+        BadData: the file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / TAGS
+    if not path.exists():
+        return ()
+    try:
+        found = tags_from(pq.read_table(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadData(f"cannot read {path}: {error}", cure="run the same command again: it writes it anew") from error
+    return tuple(found.get(safe(name), {}) for name in ids)
+
+
 def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
     """Write summary.json."""
     write_file(folder / SUMMARY, (codec.to_json(list(summaries)) + "\n").encode())
@@ -259,6 +323,53 @@ def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
 def read_summary(folder: Path) -> tuple[Summary, ...]:
     """Read summary.json."""
     return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+
+
+def pick_run(word: str, root: Path) -> Path:
+    """The folder of the run that a word means.
+
+    word: a folder that holds a run, the beginning of a run's folder name or of its id (the 6 digits at the
+    end) below ``root``, or ``latest``: the run below ``root`` that finished last.
+
+    Raises:
+        UsageError: none or several are meant.
+    """
+    if (Path(word) / RUN).exists():
+        return Path(word)
+    folders = find_runs(root)
+    if word == "latest":
+        finished = [
+            (str(record.circumstance.get("finished", "")), (folder / RUN).stat().st_mtime_ns, folder)
+            for folder, record in finished_runs(folders)
+        ]
+        if not finished:
+            raise UsageError(f"there is no finished run below {root}", "capbench run CAPTIONER -b BENCHMARK")
+        return max(finished)[2]
+    if not word:
+        raise UsageError("an empty word names no run")
+    meant = [f for f in folders if f.name == word or str(f.relative_to(root)) == word]
+    meant = meant or [f for f in folders if f.name.startswith(word) or f.name.rpartition("-")[2].startswith(word)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise UsageError(
+            f"{word!r} may be any of {len(meant)} runs: {', '.join(str(f) for f in meant[:5])}", "write more of one"
+        )
+    names = ", ".join(f.name for f in folders[:10]) or "there is none"
+    raise UsageError(
+        f"no run is called {word!r} below {root}", f"give a folder, `latest`, or the start of one: {names}"
+    )
+
+
+def finished_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
+    """Those that are finished and can be read."""
+    for folder in folders:
+        try:
+            record = read_record(folder)
+        except (CapbenchError, OSError):
+            continue
+        if record.status == "finished":
+            yield folder, record
 
 
 def find_runs(root: Path) -> list[Path]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from capbench.types import Ints
 
 COLUMNS = ("metric", "column", "item", "sample", "bag", "value", "reason")
+TAG_COLUMNS = ("item", "tag", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,32 @@ def from_table(table: Any, ids: Sequence[str] | None = None) -> tuple[Scored, ..
         why = {int(k): reasons[reason[first[k]]] for k in np.flatnonzero(reason[first] >= 0)}
         scored.append(Scored(metrics[code], Rows(values, item[first], bags), why, sample[first]))
     return tuple(scored)
+
+
+def tag_table(ids: Sequence[str], tags: Sequence[Mapping[str, str]]) -> Any:
+    """The tags of the items as an Arrow table in long form: one row an item and tag."""
+    import pyarrow as pa
+
+    items = [ids[i] for i, own in enumerate(tags) for _ in own]
+    names = [name for own in tags for name in own]
+    values = [value for own in tags for value in own.values()]
+    columns = {}
+    for title, texts in zip(TAG_COLUMNS, (items, names, values), strict=True):
+        places = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+        columns[title] = coded_texts(np.array([places[text] for text in texts]), list(places))
+    return pa.table(columns)
+
+
+def tags_from(table: Any) -> dict[str, dict[str, str]]:
+    """Item -> tag -> value."""
+    columns = []
+    for title in TAG_COLUMNS:
+        codes, texts = coded(table, title)
+        columns.append([texts[code] for code in codes.tolist()])
+    found: dict[str, dict[str, str]] = {}
+    for item, name, value in zip(*columns, strict=True):
+        found.setdefault(item, {})[name] = value
+    return found
 
 
 def coded(table: Any, name: str) -> tuple[Ints, list[str]]:

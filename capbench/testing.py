@@ -19,6 +19,7 @@ from capbench.errors import CapbenchError
 from capbench.needs import Bags
 from capbench.resolve import closure
 from capbench.scoring import Part, signature_of
+from capbench.several import looked_at
 from capbench.trial import ITEMS, Findings, Trial, small_world, subset
 from capbench.types import Failure, Generation, ImageRef, Request, Rows, Sample
 
@@ -48,8 +49,9 @@ def check_metric(metric: Any) -> list[str]:
         found.expect(False, "nothing is missing", f"{problem.what}: {problem.cure}")
         return found.close(name)
     needs = dict(metric.needs)
-    arguments = set(inspect.signature(metric.rows).parameters)
-    agree = arguments == set(needs)
+    arguments = inspect.signature(metric.rows).parameters
+    required = {name for name, argument in arguments.items() if argument.default is argument.empty}
+    agree = required <= set(needs) <= set(arguments)
     found.expect(
         agree,
         "the arguments of rows are the names of its needs",
@@ -98,9 +100,8 @@ def check_numbers(found: Findings, trial: Trial) -> None:
                 f"{name} is at most {column.high}",
                 f"highest: {scored.max(initial=0)}",
             )
-    failed = replace(trial.facts, captions=(Failure(MISSING), *trial.facts.captions[1:]))
-    check_failure(found, trial, rows, trial.rows(failed))
-    if rows.bags is not None:
+    check_failure(found, trial, rows)
+    if rows.bags is not None and not getattr(metric, "pooled", False):
         return
     order = np.random.default_rng(0).permutation(ITEMS)
     found.expect(
@@ -114,16 +115,22 @@ def check_numbers(found: Findings, trial: Trial) -> None:
         found.expect(same(pick(rows, rest), trial.rows(subset(trial.facts, rest)), TOLERANCE), claim, otherwise)
 
 
-def check_failure(found: Findings, trial: Trial, before: Rows, after: Rows) -> None:
-    """A failed caption is unscored, and moves nothing else."""
-    uses = any(type(need).__name__ == "Captions" for need in closure(trial.metric.needs.values()))
+def check_failure(found: Findings, trial: Trial, before: Rows) -> None:
+    """A failed caption is unscored, and moves nothing else; to a pooled metric it is as if the item were not there."""
+    captions, last = list(trial.facts.captions), trial.facts.each - 1
+    captions[last] = Failure(MISSING)
+    after = trial.rows(replace(trial.facts, captions=tuple(captions)))
     first = np.asarray(before.items) == 0
-    if uses:
+    if looked_at(closure(trial.metric.needs.values()), 1):
         blank = all(np.isnan(column[first]).all() for column in after.columns.values())
         found.expect(blank, "an item without a caption is unscored")
-    kept = {n: before.columns[n][~first] for n in before.columns}
-    others = {n: after.columns[n][~first] for n in after.columns}
-    found.expect(same(Rows(kept), Rows(others), TOLERANCE), "a failed caption moves no other row")
+    others = Rows({n: after.columns[n][~first] for n in after.columns})
+    if getattr(trial.metric, "pooled", False):
+        without = trial.rows(subset(trial.facts, np.arange(1, ITEMS)))
+        found.expect(same(without, others, TOLERANCE), "a failed caption is as if its item were not there")
+        return
+    kept = Rows({n: before.columns[n][~first] for n in before.columns})
+    found.expect(same(kept, others, TOLERANCE), "a failed caption moves no other row")
 
 
 def pick(rows: Rows, order: Any) -> Rows:

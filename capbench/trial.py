@@ -16,9 +16,11 @@ from capbench.needs import Bags
 from capbench.ragged import ragged
 from capbench.resolve import Bound, Features, bind, closure, resolve
 from capbench.scoring import Part, score_once
+from capbench.several import compares
 from capbench.types import BagSet, Rows, Sample
 
 ITEMS = 28  # four families of seven look-alikes
+SEVERAL = 3  # captions an image for metrics that compare them
 BAGS = "blocks(size=7)"
 WORLD = f"scenes(n={ITEMS}, seed=7)"
 STAND_INS = {
@@ -59,11 +61,11 @@ def small_world() -> tuple[Sample, ...]:
     return tuple(plugins.load("datasets", WORLD).value.load())
 
 
-def world_facts(captioned: bool = True) -> Facts:
-    """Facts of the small world; the captions are each picture's own second reference."""
+def world_facts(each: int = 1) -> Facts:
+    """Facts of the small world; the captions are each picture's own references, from the second on."""
     samples = small_world()
     facts = facts_of(Benchmark("check", 1, samples, ""), 0)
-    return replace(facts, captions=tuple(s.references[1] for s in samples)) if captioned else facts
+    return replace(facts, captions=tuple(text for s in samples for text in s.references[1 : 1 + each]), each=each)
 
 
 class Trial:
@@ -71,8 +73,8 @@ class Trial:
 
     def __init__(self, metric: Any, cache: Cache) -> None:
         self.metric, self.cache = metric, cache
-        self.facts = world_facts()
         needs = closure(metric.needs.values())
+        self.facts = world_facts(SEVERAL if compares(needs) else 1)
         self.facts = replace(
             self.facts, bag_sets={n.name: blocks(self.facts, n.name) for n in needs if isinstance(n, Bags)}
         )
@@ -119,6 +121,6 @@ def subset(facts: Facts, order: Any) -> Facts:
         ids=tuple(facts.ids[i] for i in order),
         images=tuple(facts.images[i] for i in order),
         tags=tuple(facts.tags[i] for i in order),
-        captions=tuple(facts.captions[i] for i in order),
+        captions=tuple(text for i in order for text in facts.captions[i * facts.each : (i + 1) * facts.each]),
         references=ragged([values[offsets[i] : offsets[i + 1]] for i in order]),
     )

@@ -134,12 +134,24 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """What is to be known of numbers that are computed and not what one expects of them.
+
+    mark: a few words that stand beside them in every table. why: one line for the user, with the cure.
+    """
+
+    mark: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One number of a table.
 
     low, high: the 95% bootstrap interval. n: rows scored. unscored: rows without a score.
     outside: items that the metric's galleries leave out. empty: captions without a letter or digit.
     cut: captions that the encoder truncated. None in value, low or high: nothing was scored.
+    mark: what makes it another number than its label says, in a few words; "" for nothing.
     """
 
     metric: str
@@ -157,3 +169,36 @@ class Summary:
     signature: str
     short: str
     mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """One number of one group: as in ``Summary``, with what is known of a part of the items."""
+
+    metric: str
+    column: str
+    label: str
+    better: Literal["high", "low", "none"]
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unscored: int
+    signature: str
+    short: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The numbers of the items that have one value of a tag.
+
+    value: None for the items without the tag, named "(none)", and for all items together, named "all".
+    items: how many items; scores: one for each number of the run, in its order.
+    """
+
+    tag: str
+    name: str
+    value: str | None
+    items: int
+    scores: tuple[GroupScore, ...]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +35,35 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared/data beside the checkout: this test reads real captions from there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clean_environment(tmp_path_factory):
+    """The environment of a new virtual environment, in which ``pip install capbench`` installs this checkout.
+
+    What capbench needs is there already (links to this environment's packages); pip asks no index.
+    """
+    place = tmp_path_factory.mktemp("clean")
+    wheels, packages, venv = place / "wheels", place / "packages", place / "venv"
+    words = ["wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(ROOT)]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, capture_output=True)
+    packages.mkdir()
+    for folder in dict.fromkeys(Path(p) for p in sys.path if p.endswith("site-packages") and Path(p).is_dir()):
+        for entry in folder.iterdir():
+            kept = not re.match(r"_?_?(editable_*|impl_)?_?capbench|pip\b|setuptools\b|.*\.pth$", entry.name)
+            if kept and not (packages / entry.name).exists():
+                (packages / entry.name).symlink_to(entry)
+    (own,) = (venv / "lib").glob("python*/site-packages")
+    (own / "links.pth").write_text(f"{packages}\n")
+    settings = {
+        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(venv), "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "HOME": str(place),
+        "CAPBENCH_CACHE": str(place / "cache"), "LANG": "C.UTF-8",
+    }  # fmt: skip
+    done = subprocess.run(["pip", "--version"], env=settings, capture_output=True, text=True, check=True)
+    assert str(venv) in done.stdout
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Any program as a captioner: one JSON object a line in, one a line out, matched by id.
 
 A line in: ``{"id", "image", "context", "prompt", "max_tokens", "temperature", "beams", "seed", "sample",
-"left"}``; ``left`` counts the lines of the batch that are still to come, for programs that batch. A line out:
+"left"}``. ``sample`` is 0 to k - 1 where k captions of each image are wanted, and ``seed`` the run's plus it.
+``left`` counts the lines of the batch that are still to come, for programs that batch. A line out:
 ``{"id", "caption"}`` or ``{"id", "error"}``, in any order within a batch, flushed. What the program
 writes to standard error is kept for messages only.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ class File:
     """The captions of a file in any known form (COCO results, JSON, JSON lines, CSV; perhaps gzip'ed).
 
     path: the file. field: where the caption stands, dotted for nested objects (``outputs.blip2``).
-    samples: how many captions an image has; each must have exactly so many.
+    samples: how many captions an image has; each must have exactly so many. With 1 it is as many as the run wants.
     extra: "error" refuses captions of images that the benchmark lacks, "ignore" passes over them.
     label: what stands for the file in identities and tables ("": its name). id_field: where the id stands.
     """
@@ -82,14 +82,16 @@ class File:
             MissingPart, UsageError: no such file or field.
             BadData: faults of the file, ids that the benchmark lacks, more captions an image than stated.
         """
-        return [texts[0] for texts in self.sampled(ids)]
+        return [texts[0] for texts in self.sampled(self.samples, ids)]
 
-    def sampled(self, ids: Sequence[str]) -> list[list[str | Failure]]:
-        """``samples`` captions of each item, in the order of ``ids`` and, within one, of the file.
+    def sampled(self, samples: int, ids: Sequence[str]) -> list[list[str | Failure]]:
+        """So many captions of each item, in the order of ``ids`` and, within one, of the file.
 
         Raises:
             MissingPart, UsageError, BadData: as for ``captions``.
         """
+        if samples != self.samples:
+            return replace(self, samples=samples).sampled(samples, ids)
         records = read(self.path, field=self.field, id_field=self.id_field, repeats=self.samples > 1)
         known = {record.id: record for record in records}
         wanted = set(ids)
@@ -116,7 +118,7 @@ class File:
     def too_many(self, record: Record) -> Fault:
         """The fault of an image with another number of captions than stated."""
         count = len(record.texts)
-        cure = f"samples={count} if they are samples of one system" if self.samples == 1 else "as many for each image"
+        cure = f"--samples {count} if they are all of one system" if self.samples == 1 else "as many for each image"
         return Fault(record.where, f"image {record.id!r} has {count} caption(s), not {self.samples}", cure)
 
     def answers(self, record: Record | None) -> list[str | Failure]:

@@ -84,6 +84,18 @@ def short(speech: Speech, _draws: Draws) -> Speech:
     return replace(speech, groups=speech.groups[:1], steps=())
 
 
+def reworded(speech: Speech, draws: Draws) -> Speech:
+    """The same said otherwise: groups and relations in another order, some relations told from the other end."""
+    order = draws.shuffle(range(len(speech.groups)))
+    place = {old: new for new, old in enumerate(order)}
+    steps = [(place[first], side, place[second]) for first, side, second in draws.shuffle(speech.steps)]
+    return replace(
+        speech,
+        groups=tuple(speech.groups[old] for old in order),
+        steps=tuple(step if draws.below(2) else (step[2], OPPOSITE[step[1]], step[0]) for step in steps),
+    )
+
+
 FLAWS: Mapping[str, Callable[[Speech, Draws], Speech]] = {
     "none": perfect,
     "no_colour": no_colour,
@@ -100,6 +112,8 @@ FLAWS: Mapping[str, Callable[[Speech, Draws], Speech]] = {
 @dataclass(frozen=True, slots=True)
 class Speaker:
     """Describes scenes from their pixels alone, in one fixed style, with one chosen flaw.
+
+    With a temperature above 0 it draws the order in which things are said, by the seed of the request.
 
     flaw: none, no_colour, wrong_colour, miscount, swap_relation, no_relation, invent, repeat or short.
     seed: fixes what is invented and which wrong colours are named. Every drawn scene has two groups or
@@ -139,11 +153,12 @@ class SpeakerSession:
     flaw: str
     seed: int
 
-    def caption(self, requests: Sequence[Request], params: Generation) -> list[str | Failure]:  # noqa: ARG002 -- the same
+    def caption(self, requests: Sequence[Request], params: Generation) -> list[str | Failure]:
         """One text a request, or a Failure for what is no picture of a scene."""
-        return [Failure("there is no picture") if r.image is None else self._describe(r.image) for r in requests]
+        missing = Failure("there is no picture")
+        return [missing if r.image is None else self._describe(r.image, params) for r in requests]
 
-    def _describe(self, image: ImageRef) -> str | Failure:
+    def _describe(self, image: ImageRef, params: Generation) -> str | Failure:
         """One text from the pixels."""
         try:
             scene = see(load(image))
@@ -154,4 +169,6 @@ class SpeakerSession:
         meaning, steps = told(scene)
         draws = Draws(f"speaker/{self.seed}/{self.flaw}/{scene!r}")
         speech = FLAWS[self.flaw](Speech(meaning.groups, tuple(steps)), draws)
+        if params.temperature > 0:
+            speech = reworded(speech, Draws(f"speaker/{self.seed}/{params.seed}/{scene!r}"))
         return " ".join([tell(speech.groups, speech.steps)] * speech.times)

@@ -103,7 +103,7 @@ def show(file: str, benchmark: str, target: str, first: int, data: str) -> None:
 
     from capbench import benchmark as benchmarks
     from capbench.bag_files import read_bags
-    from capbench.bag_page import write_page
+    from capbench.pages.bags import write_page
 
     bench = benchmarks.load(benchmark, data=data)
     bags = read_bags(file, [sample.id for sample in bench.samples])

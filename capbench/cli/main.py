@@ -11,7 +11,10 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "metaeval", "bags", "cache", "doctor")
+COMMANDS = (
+    "run", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements", "idf",
+    "bags", "cache", "doctor",
+)  # fmt: skip
 INTERRUPTED = 130
 
 

@@ -13,6 +13,7 @@ from capbench.cli.shared import (
     json_option,
     metric_option,
     missing_option,
+    tell,
 )  # fmt: skip
 
 
@@ -39,4 +40,5 @@ def command(
         echo(json.dumps(metaeval.as_object(found), indent=1, allow_nan=False))
     else:
         echo(metaeval.markdown(found))
+    tell(found.run.record.notes)
     engine.refuse_unscored(found.run, found.asked, max_missing)

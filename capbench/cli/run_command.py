@@ -9,12 +9,14 @@ import click
 from capbench.cli.shared import (
     backend_option,
     bindings,
+    by_option,
     echo,
     json_option,
     lang_option,
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -24,9 +26,16 @@ from capbench.cli.shared import (
 @metric_option
 @backend_option
 @lang_option
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Captions an image, each with its own seed; metrics of one caption score the first.",
+)
 @click.option("-n", "limit", type=click.IntRange(min=0), default=0, help="Only the first N items (0: all).")
 @click.option("--data", default="", metavar="DIR", help="Where the benchmark's data are.")
 @click.option("--dataset", default="", metavar="SPEC", help="Another dataset spec for the same data.")
+@click.option("--images", default="", metavar="DIR", help="Where the benchmark's pictures are.")
 @click.option("--name", default="", help="The captioner's name in tables.")
 @click.option("--runs", default="runs", metavar="DIR", show_default=True, help="Where run folders are kept.")
 @click.option("--prompt", default="", help="The prompt for captioners that take one.")
@@ -42,12 +51,14 @@ from capbench.cli.shared import (
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@by_option
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
-    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str, limit: int,
-    data: str, dataset: str, name: str, runs: str, prompt: str, max_tokens: int, temperature: float, beams: int,
-    seed: int, device: str, fresh: bool, dry_run: bool, max_missing: float, as_json: bool,
+    captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
+    samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,
+    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool, dry_run: bool, by: str,
+    max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -56,25 +67,30 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     """
     from dataclasses import replace
 
-    from capbench import api, engine
+    from capbench import api, engine, group_tables
     from capbench.types import Generation
 
     generation = Generation(prompt, max_tokens, temperature, beams, seed)
     job = api.job_of(
-        captioner, benchmark, metrics, backends=bindings(backends), limit=limit, runs=runs, generation=generation,
-        device=device, dataset=dataset, data=data, name=name, fresh=fresh, lang=lang,
+        captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
+        generation=generation, device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh,
+        lang=lang,
     )  # fmt: skip
+    tag = api.tag_of(job, by)
     plan = engine.plan(job)
     if dry_run:
         echo("\n".join(engine.plan_lines(plan)))
         return
     result = engine.run(plan)
-    shown = replace(result.run, summaries=result.asked)
+    shown = api.split(replace(result.run, summaries=result.asked), tag)
     if as_json:
         echo(json.dumps(api.scores_object(shown), indent=1, allow_nan=False))
     else:
-        echo(numbers_table(result.asked))
+        echo(numbers_table(result.asked) if result.asked else "captions only: no references, and no metric was named")
+        if shown.groups:
+            echo("\n" + group_tables.one_run(shown.groups))
         made = sum(work.made for work in result.work if work.need.cached)
         new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
         click.echo(f"{result.run.folder}: {new}", err=True)
+    tell(result.run.record.notes)
     engine.refuse_unscored(result.run, result.asked, max_missing)

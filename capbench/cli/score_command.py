@@ -9,12 +9,14 @@ import click
 from capbench.cli.shared import (
     backend_option,
     bindings,
+    by_option,
     echo,
     json_option,
     lang_option,
     metric_option,
     missing_option,
     numbers_table,
+    tell,
 )  # fmt: skip
 
 
@@ -26,30 +28,44 @@ from capbench.cli.shared import (
 @backend_option
 @lang_option
 @click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Captions an image.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Captions an image; metrics of one caption score the first.",
+)
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
+@by_option
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, max_missing: float, as_json: bool,
+    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, by: str, max_missing: float,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
 
     The forms of both files are recognised by their content: COCO results or annotations, {id: caption},
-    JSON lines, CSV. Captions are matched by id. Without -m: BLEU-1..4, ROUGE-L and CIDEr.
+    JSON lines, CSV, Parquet. Captions are matched by id. Without -m: BLEU-1..4, ROUGE-L and CIDEr.
     """
     from pathlib import Path
 
-    from capbench import api, engine
+    from capbench import api, engine, group_tables
     from capbench.store import write_file
 
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
-        extra="ignore" if ignore_extra else "error", lang=lang,
+        extra="ignore" if ignore_extra else "error", lang=lang, by=by,
     )  # fmt: skip
     if per_item:
         write_file(Path(per_item), api.per_item_lines(run).encode())
-    echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False) if as_json else numbers_table(run.summaries))
+    if as_json:
+        echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False))
+    else:
+        echo(numbers_table(run.summaries))
+        if run.groups:
+            echo("\n" + group_tables.one_run(run.groups))
+    tell(run.record.notes)
     engine.refuse_unscored(run, run.summaries, max_missing)

@@ -42,12 +42,43 @@ def json_option(command: F) -> F:
     return made
 
 
+def by_option(command: F) -> F:
+    """--by TAG."""
+    text = "Split the table by a tag of the items, as in domain; the whole comes last."
+    made: F = click.option("--by", default="", metavar="TAG", help=text)(command)
+    return made
+
+
 def missing_option(command: F) -> F:
     """--max-missing."""
     text = "The share of rows that may be unscored before the exit code is 5."
     made: F = click.option("--max-missing", type=click.FloatRange(0, 1), default=0.01, show_default=True, help=text)(
         command
     )
+    return made
+
+
+def column_option(command: F) -> F:
+    """-c COLUMN, several times."""
+    text = "Only this column, by name or label; may be given several times. Fewer tests are adjusted less."
+    made: F = click.option("-c", "--column", "columns", multiple=True, metavar="COLUMN", help=text)(command)
+    return made
+
+
+def resamples_options(command: F) -> F:
+    """--resamples and --seed."""
+    number = click.IntRange(min=100)
+    seeded = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the resamples.")
+    made: F = click.option("--resamples", type=number, default=10_000, show_default=True, help="At least 100.")(
+        seeded(command)
+    )
+    return made
+
+
+def runs_option(command: F) -> F:
+    """--runs DIR for commands that look runs up by name."""
+    text = "Where runs are looked up by name."
+    made: F = click.option("--runs", "root", default="runs", metavar="DIR", show_default=True, help=text)(command)
     return made
 
 
@@ -68,10 +99,10 @@ def bindings(pairs: Iterable[str]) -> dict[str, str]:
 
 def numbers_table(summaries: Sequence[Summary]) -> str:
     """The numbers of one run as a plain table that is also Markdown, with signatures below."""
+    from capbench.group_tables import plain_table
     from capbench.leaderboard import escape, interval, show
 
     rows = [["measure", "value [95% interval]", "n", "unscored", "empty", "signature"]]
-    rows.append(["---", "---:", "---:", "---:", "---:", "---"])
     for s in summaries:
         value = interval(s) if s.better != "none" or s.value is None else show(s.value)
         name = escape(s.label) + (f" ({s.mark})" if s.mark else "")
@@ -85,17 +116,16 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
                 s.short,
             ]
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for k, row in enumerate(rows):
-        cells = [c.ljust(w) if i in (0, 5) else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        if k == 1:
-            cells = ["-" * (w - 1) + ("-" if i in (0, 5) else ":") for i, w in enumerate(widths)]
-        lines.append("| " + " | ".join(cells) + " |")
     notes = dict.fromkeys(f"{s.short}  {s.signature}" for s in summaries)
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([plain_table(rows, left=(0, 5)), "", *notes])
 
 
 def echo(text: str) -> None:
     """Print on stdout, whatever characters the text has."""
     click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print what a reader of the numbers should know, on stderr."""
+    for note in notes:
+        click.echo(f"note: {note}".encode("utf-8", "backslashreplace").decode(), err=True)

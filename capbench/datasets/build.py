@@ -91,7 +91,7 @@ def build(
             record.id,
             ref,
             tuple(text for text in record.texts if isinstance(text, str)),
-            {"split": record.split} if record.split else {},
+            ({"split": record.split} if record.split else {}) | dict(record.tags),
         )
         for record, ref in zip(chosen, refs, strict=True)
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from capbench.datasets.build import build, pictures
 from capbench.errors import BadData, UsageError
-from capbench.records import Record, read
+from capbench.records import Record, names_in, read
 from capbench.types import Sample
 
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.jsonl.gz", "metadata.csv.gz")
@@ -17,13 +17,20 @@ METADATA = ("metadata.jsonl", "metadata.csv", "metadata.jsonl.gz", "metadata.csv
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Pictures in a folder and their references in JSON lines, JSON or CSV; either may be left out.
+    """Pictures in a folder and their references in JSON lines, JSON, CSV or Parquet; either may be left out.
 
     captions: the file of references, perhaps gzip'ed; "" takes HF imagefolder's ``metadata.jsonl`` (or
     ``.csv``) from the image folder, and where there is none the items are the pictures by name, without
     references. images: the folder ("": samples have no pictures).
     ids: a file that names the items to take, in its order.
-    field, id_field: where references and ids stand in the file, dotted for nested objects.
+    field, id_field: where references and ids stand in the file, dotted for nested objects; several fields,
+    with commas between them, are several references.
+    tags: columns by which tables can be split, as in ``'category'``; several with commas.
+    references: False for a file that only lists the pictures, as those of hidden test sets do.
+
+    TextCaps is ``folder(captions='TextCaps_0.1_val.json', field='caption_str', id_field='image_id')``: a row a
+    caption below ``data`` (facebookresearch/mmf, ``M4C_Captioner/scripts/textcaps_eval.py``, which takes every
+    row's ``caption_str`` as a reference of its ``image_id``).
 
     An item's id is as the file gives it. Its picture is the file's own image name or else the id, with or
     without extension; the exact name comes first. Pictures that the file does not name are left out.
@@ -36,22 +43,33 @@ class Folder:
     ids: str = ""
     field: str = ""
     id_field: str = ""
+    tags: str = ""
+    references: bool = True
 
     def load(self) -> Sequence[Sample]:
         """All samples, in the file's order, by name where there is no file, or in that of ``ids``.
 
         Raises:
             MissingPart: no such file or folder.
-            UsageError: neither captions nor images are given, or the file has no such field.
+            UsageError: neither captions nor images are given, or the file has no such field or tag.
             BadData: every fault of the files.
         """
         file = self.captions or self.metadata()
+        if self.tags and not file:
+            raise UsageError(f"there is no file for tags={self.tags!r} to stand in", "give it with captions=")
         records = self.read(file) if file else self.listed()
         return build(records, source=file or self.images, images=self.images, ids=self.ids)
 
     def read(self, file: str) -> Sequence[Record]:
         """The records of the captions file; several rows of one picture are its several references."""
-        return read(file, field=self.field, id_field=self.id_field, want="references", repeats=True)
+        return read(
+            file,
+            field=names_in(self.field),
+            id_field=self.id_field,
+            want="references" if self.references else "nothing",
+            repeats=True,
+            tags=names_in(self.tags),
+        )
 
     def metadata(self) -> str:
         """The captions file that lies in the image folder, or ""."""

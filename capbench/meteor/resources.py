@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 JAR = "meteor-1.5.jar"
 TABLE = "paraphrase-en.gz"
 CURE = "pip install 'capbench[coco]'"
-FORMAT = b"1"
+FORMAT = b"2"
 LONGEST = 7
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 CHUNK = 500_000  # characters at a time
+MARK_BITS = 27
 MARK = "\0"  # stands for a line's end among the words
 SUFFIXES = (
     ("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
@@ -94,7 +95,11 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Everything that the aligner looks up. sources, targets: the paraphrases, in order of the sources' hashes."""
+    """Everything that the aligner looks up.
+
+    sources, targets: the paraphrases, in order of the sources' hashes. marks: a bit for the first MARK_BITS bits
+    of each of them, which tells most other phrases apart at the cost of one look.
+    """
 
     functions: frozenset[str]
     prefixes: Mapping[str, int]
@@ -102,6 +107,12 @@ class Index:
     exceptions: Groups
     sources: Hashes
     targets: Hashes
+    marks: NDArray[np.uint8]
+
+    def may_hold(self, phrases: Hashes) -> Any:
+        """Which phrases may be in the table: all that are, and a few of the others."""
+        place = phrases >> np.uint64(64 - MARK_BITS)
+        return (self.marks[place >> np.uint64(3)] >> (7 - (place & np.uint64(7))).astype(np.uint8) & 1).astype(bool)
 
     def synsets(self, word: str) -> frozenset[int]:
         """The synonym sets of a word and of what WordNet's rules make of it."""
@@ -152,7 +163,7 @@ def open_index(folder: Path) -> Index:
     lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
     groups = [Groups(*(array(f"{name}_{part}") for part in ("keys", "starts", "values"))) for name in GROUPS]
     functions = frozenset(lists["functions"])
-    return Index(functions, lists["prefixes"], groups[0], groups[1], array("sources"), array("targets"))
+    return Index(functions, lists["prefixes"], groups[0], groups[1], array("sources"), array("targets"), array("marks"))
 
 
 GROUPS = ("synonyms", "exceptions")
@@ -166,6 +177,7 @@ def build(files: Files, folder: Path) -> None:
         try:
             arrays, lists = read_jar(files.jar)
             arrays["sources"], arrays["targets"] = read_table(files.table)
+            arrays["marks"] = marked(arrays["sources"], arrays["targets"])
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise BadData(f"METEOR's files cannot be read: {error}", cure=f"{CURE} --force-reinstall") from error
         for name, values in arrays.items():
@@ -245,6 +257,14 @@ def read_table(path: Path) -> tuple[Hashes, Hashes]:
     targets = np.concatenate([target for _, target in parts])
     order = np.argsort(sources, kind="stable")
     return sources[order], targets[order]
+
+
+def marked(*phrases: Hashes) -> NDArray[np.uint8]:
+    """The marks of phrases; see ``Index``."""
+    marks = np.zeros(1 << MARK_BITS, bool)
+    for hashes in phrases:
+        marks[hashes >> np.uint64(64 - MARK_BITS)] = True
+    return np.packbits(marks)
 
 
 def whole_entries(text: str) -> tuple[str, str]:

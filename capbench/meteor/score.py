@@ -14,12 +14,13 @@ Source: Denkowski and Lavie 2014; parameters "rank" for English in ``meteor-1.5.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capbench.meteor.align import align
-from capbench.meteor.match import WEIGHTS, Batch, Text
+from capbench.meteor.match import WEIGHTS, Batch, Match, Text
 from capbench.meteor.resources import Index
 from capbench.meteor.text import normalize
 
@@ -94,9 +95,9 @@ def summed_score(sums: Mapping[str, Array]) -> Array:
     return result
 
 
-def statistics(batch: Batch, candidate: Text, reference: Text) -> Row:
+def statistics(options: Sequence[Sequence[Match]], candidate: Text, reference: Text) -> Row:
     """The 23 numbers of one candidate and one reference, in the order of ``STATISTICS``."""
-    matches, chunks = align(batch.options(candidate, reference))
+    matches, chunks = align(options)
     counts = [0] * 16
     matched = [0, 0]
     for module, i, n, j, m, _, _, _, _ in matches:
@@ -105,7 +106,7 @@ def statistics(batch: Batch, candidate: Text, reference: Text) -> Row:
             counts[4 * module + side] += length - found
             counts[4 * module + 2 + side] += found
             matched[side] += length
-    sizes = len(candidate.words), len(reference.words)
+    sizes = len(candidate.keys), len(reference.keys)
     functional = candidate.functions.bit_count(), reference.functions.bit_count()
     return (*sizes, *functional, *counts, chunks, *matched)
 
@@ -120,9 +121,11 @@ def best_rows(index: Index, items: Sequence[tuple[str, Sequence[str]]]) -> list[
         for line in (candidate, *references):
             numbers.setdefault(line, len(numbers))
     batch = Batch(index, [normalize(line, index.prefixes) for line in numbers])
+    texts = batch.texts
+    pairs = [(texts[numbers[own]], texts[numbers[line]]) for own, references in items for line in references]
+    rows = map(statistics, batch.options(pairs), *zip(*pairs, strict=True)) if pairs else iter(())
     best = []
-    for candidate, references in items:
-        own = batch.texts[numbers[candidate]]
-        rows = [statistics(batch, own, batch.texts[numbers[line]]) for line in references]
-        best.append(max(rows, key=segment_score) if len(rows) > 1 else rows[0])
+    for _, references in items:
+        own_rows = list(islice(rows, len(references)))
+        best.append(max(own_rows, key=segment_score) if len(own_rows) > 1 else own_rows[0])
     return best

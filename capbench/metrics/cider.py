@@ -1,15 +1,17 @@
-"""CIDEr and CIDEr-D (Vedantam, Zitnick, Parikh 2015, "CIDEr"), with idf from the references of the very set.
+"""CIDEr and CIDEr-D (Vedantam, Zitnick, Parikh 2015, "CIDEr").
 
     w_t(g) = tf_t(g) * (ln N - ln max(1, df(g)))      tf: the count of g in text t
     plain: s_n(c, r) = sum_g w_c(g) w_r(g) / (|w_c| |w_r|)
     d:     s_n(c, r) = sum_g min(w_c(g), w_r(g)) w_r(g) / (|w_c| |w_r|) * exp(-(l_c - l_r)^2 / (2 * 6^2))
     score  = 10 * mean over n = 1..4 and over references r of s_n(c, r)
 
-N: items with references; df(g): of those, how many have g in a reference; l: a text's number of bigrams.
+N: items with references; df(g): of those, how many have g in a reference; both of the very set that is scored,
+or of another one and then frozen. l: a text's number of bigrams.
 Norms are over the n-grams of one order and never clipped. What papers call CIDEr is variant d; they print
 100 times this value. No stemming.
 
-Sources: pycocoevalcap 1.2, ``cider/cider_scorer.py`` (d); vrama91/cider, ``pyciderevalcap/cider`` (plain).
+Sources: pycocoevalcap 1.2, ``cider/cider_scorer.py`` (d); vrama91/cider, ``pyciderevalcap/cider`` (plain) and its
+mode ``coco-val-df`` (frozen).
 """
 
 from __future__ import annotations
@@ -22,17 +24,20 @@ import numpy as np
 
 from capbench import languages
 from capbench.errors import BadData, UsageError
-from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts
-from capbench.needs import Captions, References, Tokens
+from capbench.metrics.frequencies import DocumentFrequencies, Lookup, documents_of
+from capbench.metrics.ngrams import ORDERS, Grams, Joined, Texts
+from capbench.needs import FILE, FROZEN, Captions, Frequencies, References, Tokens
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
-from capbench.types import Column
+from capbench.types import Caution, Column
 
 if TYPE_CHECKING:
-    from capbench.metrics.ngrams import Bools
-    from capbench.types import Array
+    from capbench.types import Array, Ints
 
 VARIANTS = ("d", "plain")
+CORPUS = "corpus"
+FEW = 50  # documents, below which the numbers are marked
+MORE = "score more images together, or take frequencies that do not depend on the set: idf='coco-val'"
 SIGMA = 6.0
 SCALE = 10.0
 
@@ -42,50 +47,69 @@ class Cider:
     """CIDEr of each item, on its own scale of 0 to 10.
 
     variant: 'd' (CIDEr-D, what is published as CIDEr) or 'plain' (no clipping, no length penalty).
+    idf: where document frequencies come from: 'corpus' (the references of the scored set, as in papers),
+    'coco-val' (the 40,504 images of COCO val2014) or 'file:PATH' (a file that capbench idf made).
     """
 
     name: ClassVar[str] = "cider"
     version: ClassVar[int] = 1
-    corpus: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, Column]] = {"cider": Column("CIDEr", low=0.0, high=SCALE)}
 
     variant: str = "d"
     tokenizer: str = ""
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+    idf: str = field(default=CORPUS, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
         """Choose the tokenizer of the language where none is named."""
         languages.settle(self)
 
     @property
+    def corpus(self) -> bool:
+        """Whether a row depends on the other items."""
+        return self.idf == CORPUS
+
+    @property
     def needs(self) -> Mapping[str, Need]:
-        """Words of the captions and of the references."""
+        """Words of the captions and of the references, and frequencies that are not theirs."""
         if self.variant not in VARIANTS:
             raise UsageError(f"cider: variant is one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        return {
+        words: dict[str, Need] = {
             "candidates": Tokens(Captions(), self.tokenizer),
             "references": Tokens(References(), self.tokenizer),
         }
+        if self.idf == CORPUS:
+            return words
+        if self.idf not in FROZEN and not self.idf.startswith(FILE):
+            raise UsageError(f"cider: idf is {CORPUS}, {', '.join(FROZEN)} or {FILE}PATH, not {self.idf!r}")
+        if self.idf in FROZEN and self.lang != languages.DEFAULT:
+            raise UsageError(
+                f"cider: {self.idf} is of English captions, and the language is {self.lang}",
+                "make a file of captions in it: capbench idf REFERENCES OUT --lang CODE, and cider(idf='file:OUT')",
+            )
+        return words | {"frequencies": Frequencies(self.idf, self.tokenizer)}
 
-    def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
+    def rows(
+        self, candidates: Words, references: Ragged[Words], frequencies: DocumentFrequencies | None = None
+    ) -> Mapping[str, Array]:
         """One score an item; NaN without a reference.
 
-        candidates: a text an item; references: texts an item.
+        candidates: a text an item; references: texts an item; frequencies: None for those of the references.
 
         Raises:
-            BadData: one item has references, so every n-gram is in every item and every weight is 0.
+            BadData: there is one document, so every n-gram is in every document and every weight is 0.
         """
-        n = int(np.count_nonzero(references.counts))
+        n = documents(references, frequencies)
         if n == 1:
-            raise BadData(
-                "cider: one image has references, so every weight is ln(1/1) = 0",
-                cure="score more images together; document frequencies come from the references of the set",
-            )
-        texts = Joined.of(candidates, references).texts()
+            raise BadData("cider: one image has references, so every weight is ln(1/1) = 0", cure=MORE)
+        joined = Joined.of(candidates, references)
+        texts = joined.texts()
+        lookup = None if frequencies is None else Lookup(frequencies, joined.vocabulary, texts)
         sums = np.zeros(len(texts.lengths))
         grams = Grams.first(texts)
         for order in ORDERS:
-            sums += cosines(grams, np.log(max(n, 1)), clip=self.variant == "d")
+            known = None if lookup is None else lookup.documents(grams)
+            sums += cosines(grams, np.log(max(n, 1)), known, clip=self.variant == "d")
             if order < ORDERS[-1]:
                 grams = grams.longer()
         if self.variant == "d":
@@ -96,14 +120,37 @@ class Cider:
         # rounding can leave a perfect match a last digit above the scale
         return {"cider": np.minimum(means, SCALE)}
 
+    def caution(
+        self, candidates: Words, references: Ragged[Words], frequencies: DocumentFrequencies | None = None
+    ) -> Caution | None:
+        """A word of caution where the document frequencies are those of a handful of images."""
+        del candidates
+        n = documents(references, frequencies)
+        if not 0 < n < FEW:
+            return None
+        why = f"cider: document frequencies come from {n} images (fewer than {FEW}), and hardly tell words apart"
+        return Caution(f"idf of {n} images", f"{why}; {MORE}")
 
-def cosines(grams: Grams, log_n: float, *, clip: bool) -> Array:
-    """The cosine of each reference with its candidate over these n-grams; 0 for the candidates themselves."""
+
+def documents(references: Ragged[Words], frequencies: DocumentFrequencies | None) -> int:
+    """How many documents the frequencies are of."""
+    return int(np.count_nonzero(references.counts)) if frequencies is None else frequencies.n_documents
+
+
+def cosines(grams: Grams, log_n: float, known: Ints | None, *, clip: bool) -> Array:
+    """The cosine of each reference with its candidate over these n-grams; 0 for the candidates themselves.
+
+    known: the document frequency of each distinct n-gram; None to count those of the references.
+    """
     texts, is_candidate = grams.texts, grams.texts.is_candidate
     squares, products = np.zeros(len(texts.lengths)), np.zeros(len(texts.lengths))
+    done = 0
     for counts in grams.counts():
         mine = is_candidate[counts.text]
-        weight = counts.count * idf(counts, mine, log_n)[counts.gram]
+        end = done + int(counts.gram[-1]) + 1
+        frequency = documents_of(counts, mine) if known is None else known[done:end]
+        done = end
+        weight = counts.count * weights(frequency, log_n)[counts.gram]
         np.add.at(squares, counts.text, weight * weight)
         heads = counts.groups
         sizes = np.diff(heads, append=len(weight))
@@ -116,16 +163,10 @@ def cosines(grams: Grams, log_n: float, *, clip: bool) -> Array:
     return products / np.where(norms == 0, 1, norms)
 
 
-def idf(counts: Counts, mine: Bools, log_n: float) -> Array:
-    """The weight ln N - ln max(1, df) of each n-gram; a group that ends with a reference is one item.
-
-    mine: whether each row is of a candidate.
-    """
-    last = np.append(counts.groups[1:], len(mine)) - 1
-    found = last[~mine[last]]
-    frequency = np.bincount(counts.gram[found], minlength=int(counts.gram[-1]) + 1)
-    weights: Array = log_n - np.log(np.maximum(1, frequency))
-    return weights
+def weights(frequency: Ints, log_n: float) -> Array:
+    """The idf ln N - ln max(1, df) of n-grams by their document frequencies."""
+    idf: Array = log_n - np.log(np.maximum(1, frequency))
+    return idf
 
 
 def length_penalty(texts: Texts) -> Array:

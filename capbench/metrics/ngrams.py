@@ -7,7 +7,7 @@ sort an order finds every (n-gram, text) count, and the counts of one item's tex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,22 +59,27 @@ class Texts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """Candidates and references with one numbering of words, to be taken whole or in chunks of items."""
+    """Candidates and references with one numbering of words, to be taken whole or in chunks of items.
+
+    vocabulary: the words that the numbers, from 1, stand for.
+    """
 
     candidates: Words
     references: Ragged[Words]
     candidate_ids: Unsigned
     reference_ids: Unsigned
+    vocabulary: Sequence[str]
 
     @classmethod
     def of(cls, candidates: Words, references: Ragged[Words]) -> Joined:
         """Number the words of both by the sorted union of their vocabularies."""
         own, theirs = candidates.vocabulary, references.values.vocabulary
-        rank = {word: i for i, word in enumerate(sorted({*own, *theirs}), 1)}
+        vocabulary = sorted({*own, *theirs})
+        rank = {word: i for i, word in enumerate(vocabulary, 1)}
         kind: np.dtype[Any] = np.dtype(np.uint16 if len(rank) < 1 << 16 else np.uint32)
         new_own = np.array([rank[word] for word in own], kind)
         new_theirs = np.array([rank[word] for word in theirs], kind)
-        return cls(candidates, references, new_own[candidates.ids], new_theirs[references.values.ids])
+        return cls(candidates, references, new_own[candidates.ids], new_theirs[references.values.ids], vocabulary)
 
     def texts(self, first: int = 0, end: int | None = None) -> Texts:
         """The texts of items first to end, each item's candidate before its references."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from capbench import languages
-from capbench.metrics.cider import SCALE, Cider
+from capbench.metrics.cider import CORPUS, SCALE, Cider
+from capbench.metrics.frequencies import DocumentFrequencies
 from capbench.metrics.spice import ENGLISH_ONLY, UNSIGNED, Spice
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged, Words
-from capbench.types import Column
+from capbench.types import Caution, Column
 
 if TYPE_CHECKING:
     from capbench.types import Array
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spider:
-    """The mean of CIDEr-D and SPICE of each item. jars, memory, seconds: as for ``spice``."""
+    """The mean of CIDEr-D and SPICE of each item. idf: as for ``cider``; jars, memory, seconds: as for ``spice``."""
 
     name: ClassVar[str] = "spider"
     version: ClassVar[int] = 1
-    corpus: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, Column]] = {"spider": Column("SPIDEr", low=0.0, high=(SCALE + 1) / 2)}
 
     tokenizer: str = ""
@@ -36,6 +36,7 @@ class Spider:
     memory: str = field(default="8G", metadata=UNSIGNED)
     seconds: float = field(default=7200.0, metadata=UNSIGNED)
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
+    idf: str = field(default=CORPUS, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
         """Refuse other languages than English."""
@@ -44,7 +45,7 @@ class Spider:
     @property
     def cider(self) -> Cider:
         """The one half."""
-        return Cider(tokenizer=self.tokenizer)
+        return Cider(tokenizer=self.tokenizer, idf=self.idf)
 
     @property
     def spice(self) -> Spice:
@@ -52,19 +53,32 @@ class Spider:
         return Spice(self.tokenizer, self.jars, self.memory, self.seconds)
 
     @property
+    def corpus(self) -> bool:
+        """Whether a row depends on the other items."""
+        return self.cider.corpus
+
+    @property
     def needs(self) -> Mapping[str, Need]:
-        """Words of the captions and of the references."""
-        return self.spice.needs
+        """Words of the captions and of the references, and what CIDEr wants besides."""
+        return self.cider.needs
 
     def check(self) -> Problem | None:
         """What SPICE lacks."""
         return self.spice.check()
 
-    def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
+    def rows(
+        self, candidates: Words, references: Ragged[Words], frequencies: DocumentFrequencies | None = None
+    ) -> Mapping[str, Array]:
         """One score an item; NaN where CIDEr or SPICE has none.
 
         Raises:
             BadData: what CIDEr cannot do, as a single image. MissingPart, CapbenchError: as for ``spice``.
         """
-        cider = self.cider.rows(candidates, references)["cider"]
+        cider = self.cider.rows(candidates, references, frequencies)["cider"]
         return {"spider": (cider + self.spice.rows(candidates, references)["spice"]) / 2}
+
+    def caution(
+        self, candidates: Words, references: Ragged[Words], frequencies: DocumentFrequencies | None = None
+    ) -> Caution | None:
+        """What is to be known of CIDEr is to be known of it."""
+        return self.cider.caution(candidates, references, frequencies)

@@ -89,10 +89,11 @@ def test_two_captions_for_one_image_are_refused_unless_stated(score):
     twice = [{"image_id": k, "caption": v} for k, v in GOOD.items() for _ in range(2)]
     done = score(twice)
     assert done.code == 4
-    assert "samples=" in done.err
+    assert "--samples K" in done.err
     both = score(twice, "--samples", "2", "--json")
     assert both.code == 0
-    assert [e["n"] for e in both.data["scores"]] == [8] * 6
+    marks = ["first of 2 captions"] * 5 + ["first of 2 captions, idf of 4 images"]
+    assert [(e["n"], e["mark"]) for e in both.data["scores"]] == [(4, mark) for mark in marks]
     single = [e["value"] for e in score(GOOD, "--json").data["scores"]]
     assert [e["value"] for e in both.data["scores"]] == pytest.approx(single)
     assert score(twice[:-1], "--samples", "2").code == 4

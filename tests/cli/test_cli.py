@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -164,6 +165,53 @@ def test_a_written_leaderboard_is_checked(capbench, tmp_path):
     capbench("leaderboard", "--rewrite", board)
     assert capbench("leaderboard", "--check", board).code == 0
     assert "make it" in readme.read_text()
+
+
+def test_leaderboard_in_other_forms(capbench, tmp_path):
+    for captioner in ("speaker", "shuffled"):
+        capbench("run", captioner, *SMALL, "-m", "cider", "--runs", tmp_path / "runs")
+    given = ("leaderboard", "--runs", tmp_path / "runs")
+    assert capbench(*given, "--format", "latex").out.count(r"\\") == 3
+    assert capbench(*given, "--format", "model-index").out.startswith('model-index:\n- name: "speaker"\n')
+    done = capbench(*given, "--html", tmp_path / "new" / "board.html", "--export", tmp_path / "records")
+    assert (done.code, done.out) == (0, "")
+    assert "wrote 2 records" in done.err
+    assert len(list((tmp_path / "records" / "scenes").glob("*.json"))) == 2
+    assert "Content-Security-Policy" in (tmp_path / "new" / "board.html").read_text()
+    reported = tmp_path / "reported.toml"
+    assert capbench(*given, "--reported", reported).code == 2
+    reported.write_text("[[rows]]\ncaptioner = 'p'\nsource = 's, Table 1'\nvalues = {CIDEr = 120.1}\n")
+    assert "Reported, not run" in capbench(*given, "--reported", reported).out
+    assert "is a folder" in capbench(*given, "--html", tmp_path).err
+    assert (done := capbench(*given, "--export", reported)).code == 2, done.err
+    assert capbench(*given, "--reported", reported, "--write", tmp_path / "board").code == 2
+
+
+def test_view_writes_a_page_and_says_what_is_wrong(capbench, tmp_path):
+    for captioner in ("speaker", "shuffled"):
+        capbench("run", captioner, *SMALL, "-m", "cider", "--runs", tmp_path / "runs")
+    page = tmp_path / "page.html"
+    done = capbench("view", tmp_path / "runs", "--html", page)
+    assert (done.code, done.out, done.err.strip()) == (0, "", f"wrote {page}")
+    done = capbench("view", tmp_path / "runs", *SMALL[:2], "--html", page)
+    assert done.code == 0
+    assert re.search(r"and \d+ pictures in page_files", done.err)
+    assert list((tmp_path / "page_files").glob("*.jpg"))
+    assert (wrong := capbench("view", tmp_path / "runs", "--html", tmp_path)).code == 2, wrong.err
+    assert "is a folder" in wrong.err
+    wrong = capbench("view", tmp_path / "runs", "--html", page / "page.html")
+    assert (wrong.code, "cannot make the folder" in wrong.err) == (2, True)
+    for words, code, says in (
+        (("view",), 2, "RUN..."),
+        (("view", tmp_path / "nowhere"), 4, "is no run"),
+        (("view", tmp_path / "runs", "--data", "x"), 2, "-b BENCHMARK"),
+        (("view", tmp_path / "runs", "-b", "coco-karpathy-test"), 4, ""),
+        (("view", tmp_path / "runs", "-b", "scenes(n=60, seed=9)"), 4, "other ids, references or pictures"),
+    ):
+        done = capbench(*words, "--html", tmp_path / "bad.html")
+        assert done.code == code, done.err
+        assert says in done.err
+        assert not (tmp_path / "bad.html").exists()
 
 
 def test_cache_commands(capbench, tmp_path, monkeypatch):

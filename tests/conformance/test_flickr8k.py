@@ -63,6 +63,29 @@ def test_one_command_a_captioner_makes_a_leaderboard(world):
     assert values == pytest.approx(expected(world), abs=1e-9)
 
 
+def test_the_runs_are_shown_with_their_photographs(world):
+    done = capbench(world, "view", "runs", "-b", "951.toml", "--html", "view.html")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "and 951 pictures in view_files" in done.stderr
+    text = (world / "view.html").read_text(encoding="utf-8")
+    view = json.loads(text.partition('id="data">')[2].partition("</script>")[0])["view"]
+    outputs = {r["image"]: r["outputs"] for r in map(json.loads, gzip.open(world / "outputs.jsonl.gz", "rt"))}
+    rows = {r["image"]: r for r in map(json.loads, (world / "dev.jsonl").read_text().splitlines())}
+    assert set(view["ids"]) == set(outputs)
+    for i, name in enumerate(view["ids"]):
+        said = dict(
+            zip([line["label"] for line in view["board"]["lines"]], (own[i] for own in view["captions"]), strict=True)
+        )
+        assert said == {
+            "blip2_zero_shot": outputs[name]["blip2_zero_shot"],
+            "blip2_lora": outputs[name]["blip2_lora"],
+            "human": rows[name]["captions"][0],
+        }
+        assert view["references"][i] == rows[name]["captions"]
+        assert (world / "view_files" / view["pictures"][i]).stat().st_size > 0
+    assert view["leftOut"] is True
+
+
 def expected(world):
     """CIDEr of the three by pycocoevalcap, on the same words, with the first reference left out."""
     rows = {r["image"]: r for r in map(json.loads, (world / "dev.jsonl").read_text().splitlines())}

@@ -37,7 +37,8 @@ def set_up(name, folder):
         names = [f"{i}.png" for i in range(4)]
         for i, file in enumerate(names):
             Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(folder / "photos" / file)
-        lines = [{"file_name": file, "captions": [f"picture {file}", "some colour"]} for file in names]
+        texts = [{"file_name": file, "captions": [f"picture {file}", "some colour"]} for file in names]
+        lines = [{**line, "kind": "pq"[i % 2]} for i, line in enumerate(texts)]
         (folder / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     else:
         raise ValueError(name)
@@ -83,7 +84,7 @@ def test_links_lead_somewhere(page):
 def test_the_run_folder_page_names_every_field():
     page = (ROOT / "docs" / "run-folder.md").read_text(encoding="utf-8")
     parts = [store.Record, store.Identity, store.Stated, Caption, Summary]
-    fields = {name for part in parts for name in part.__dataclass_fields__} | set(tables.COLUMNS)
+    fields = {name for part in parts for name in part.__dataclass_fields__} | {*tables.COLUMNS, *tables.TAG_COLUMNS}
     missing = {name for name in fields if f"`{name}`" not in page}
     assert not missing
     assert codec.plain(store.SCHEMA) == 1

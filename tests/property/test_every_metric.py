@@ -2,15 +2,17 @@
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from capbench import plugins
+from capbench import idf, plugins
 from capbench.errors import CapbenchError, CheckFailed
-from capbench.needs import Captions
+from capbench.needs import AllCaptions, Captions
+from capbench.ragged import ragged
+from capbench.resolve import closure
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
 from capbench.types import Column
 
@@ -36,26 +38,27 @@ def build(group, spec):
     return plugins.load(group, spec).value
 
 
-SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+POOLED = {"a failed caption is as if its item were not there"}
 
 
-def with_its_program(name, request):
-    """A metric, given the small program or model that stands in for the one it would have to be brought."""
-    if name in ("spice", "spider"):
-        return replace(build("metrics", name), jars=request.getfixturevalue("spice_program")()[0].jars)
-    if name == "bertscore":
-        return replace(build("metrics", name), model=str(request.getfixturevalue("tiny_bert")), layer=2)
-    return build("metrics", SPECS.get(name, name))
+def promised(part):
+    """What every metric promises, what a pooled one promises instead, and less of one that reads no caption."""
+    promise = SHORT_PROMISE
+    if hasattr(part, "pooled"):
+        promise = promise - {"a failed caption moves no other row"} | POOLED
+    if not any(isinstance(need, Captions) for need in closure(part.needs.values())):
+        promise = promise - {"an item without a caption is unscored"}
+    return promise
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.torch if n == "bertscore" else ()) for n in own("metrics")]
 )
-def test_metric(name, request):
-    part = with_its_program(name, request)
+def test_metric(name, prepared):
+    part = prepared(name)
     passed = set(check_metric(part))
-    assert passed >= SHORT_PROMISE
-    if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
+    assert passed >= promised(part)
+    if name not in ("self_retrieval", "retrieval"):  # its rows are of bags, whose members depend on each other
         assert {"permuting items permutes rows", "leaving an item out changes no other row"} <= passed or part.corpus
 
 
@@ -67,13 +70,45 @@ VARIANTS = [
     "refclipscore(prefix='')",
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
+    "retrieval(texts='captions')",
+    "retrieval(ties='pessimistic', each=2)",
     "chair(labels='references', compat=True)",
+    "diversity(tokenizer='whitespace')",
+    "self_cider(variant='d')",
+    "oracle_cider(variant='plain')",
+    "style(tokenizer='whitespace')",
+    "truncation(prefix='A photo depicts ')",
+    "vocabulary(every=True)",
 ]
 
 
 @pytest.mark.parametrize("spec", VARIANTS)
 def test_metric_with_other_parameters(spec):
-    assert set(check_metric(build("metrics", spec))) >= SHORT_PROMISE
+    part = build("metrics", spec)
+    assert set(check_metric(part)) >= promised(part)
+
+
+@pytest.mark.parametrize("variant", ["d", "plain"])
+def test_cider_with_the_frequencies_of_a_file(variant, tmp_path):
+    words = [
+        ["a red car"],
+        ["a small dog on the left of a big cat"],
+        ["two dogs", "a dog"],
+        ["a blue boat on the right"],
+    ]
+    tokenizer = build("backends", "ptb")
+    idf.write(idf.made(ragged(words), tokenizer, tokenizer.fingerprint()), tmp_path / "idf.parquet")
+    passed = check_metric(build("metrics", f"cider(variant={variant!r}, idf='file:{tmp_path}/idf.parquet')"))
+    assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
+
+
+@pytest.mark.slow
+def test_cider_with_the_frequencies_of_coco():
+    metric = build("metrics", "cider(idf='coco-val')")
+    if idf.missing(metric.idf) is not None:
+        pytest.skip(idf.missing(metric.idf).what)
+    passed = check_metric(metric)
+    assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +160,17 @@ def dataset_spec(name, tmp_path):
         path = tmp_path / "captions.jsonl"
         path.write_text('{"id": "a", "caption": "x"}\n{"id": "b", "caption": "y"}\n')
         return f"folder(captions={str(path)!r})"
+    if name == "xm3600":
+        path = tmp_path / "captions.jsonl"
+        lines = [{"image/key": key, "image/locale": "th", "en": {"caption": [key, "x"]}} for key in "ab"]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return f"xm3600(annotations={str(path)!r})"
+    if name == "detailcaps":
+        path = tmp_path / "rows.jsonl"
+        texts = [f"GT_Caption_{who}" for who in ("GPT4O", "GPT4V", "Gemini15Pro")]
+        rows = [{"image": key, "source": "COCO", **dict.fromkeys(texts, f"long {key}")} for key in "ab"]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return f"detailcaps(annotations={str(path)!r})"
     return "scenes(n=14)" if name == "scenes" else name
 
 
@@ -171,6 +217,22 @@ def test_a_metric_that_keeps_every_promise_passes():
     }
 
 
+@dataclass(frozen=True)
+class OfTheLast(Good):
+    """Looks at the last of three captions."""
+
+    @property
+    def needs(self):
+        return {"texts": AllCaptions()}
+
+    def rows(self, texts):
+        return {"m": lengths(texts.values[2::3])}
+
+
+def test_a_metric_of_all_captions_is_tried_on_three_an_item():
+    assert {"an item without a caption is unscored", "permuting items permutes rows"} <= set(check_metric(OfTheLast()))
+
+
 class ByPosition(Good):
     def rows(self, texts):
         return {"m": np.arange(len(texts)) / 1000}
@@ -198,6 +260,14 @@ class OfTheOthers(Good):
 
 class DeclaredCorpus(OfTheOthers):
     corpus: ClassVar[bool] = True
+
+
+class DeclaredPooled(OfTheOthers):
+    corpus: ClassVar[bool] = True
+    pooled: ClassVar[bool] = True
+
+    def rows(self, texts):
+        return {"m": np.full(len(texts), 1 / len(texts))}
 
 
 class Raises(Good):
@@ -261,6 +331,7 @@ class NoColumns(Good):
         (Random(), "not so: the same input gives the same bits"),
         (OfTheOthers(), "not so: leaving an item out changes no other row. if it must, declare corpus"),
         (DeclaredCorpus(), "not so: a failed caption moves no other row"),
+        (DeclaredPooled(), "not so: a failed caption is as if its item were not there"),
         (Forgets(), "not so: the field prefix is in the signature"),
         (Mutable(), "not so: it is a frozen dataclass with hashable fields. use @dataclass(frozen=True)"),
         (Unhashable(), "not so: it is a frozen dataclass with hashable fields"),

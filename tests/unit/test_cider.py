@@ -9,17 +9,22 @@ import pytest
 
 from capbench.errors import BadData, UsageError
 from capbench.metrics.cider import Cider
-from capbench.needs import Captions, References, Tokens
+from capbench.metrics.frequencies import count, from_counts
+from capbench.needs import Captions, Frequencies, References, Tokens
 from capbench.ragged import Ragged, Words
 
 LN2 = math.log(2)
 
 
-def rows(*items, variant="d"):
+def words_of(*items):
     candidates = Words.of(tuple(candidate.split()) for candidate, _ in items)
     references = Words.of(tuple(text.split()) for _, texts in items for text in texts)
     offsets = np.cumsum([0, *(len(texts) for _, texts in items)], dtype=np.int64)
-    return Cider(variant).rows(candidates, Ragged(references, offsets))["cider"]
+    return candidates, Ragged(references, offsets)
+
+
+def rows(*items, variant="d"):
+    return Cider(variant).rows(*words_of(*items))["cider"]
 
 
 def test_an_exact_match_of_four_words_is_ten_and_of_two_words_five():
@@ -91,6 +96,7 @@ def test_one_image_is_refused_with_a_cure():
         with pytest.raises(BadData, match=r"ln\(1/1\) = 0") as raised:
             rows(*items)
         assert "more images" in raised.value.cure
+        assert "idf='coco-val'" in raised.value.cure
 
 
 def test_nothing_at_all():
@@ -112,4 +118,76 @@ def test_what_it_asks_for():
         "candidates": Tokens(Captions(), "whitespace"),
         "references": Tokens(References(), "whitespace"),
     }
-    assert Cider.corpus
+
+
+# four documents: "the" is in all, "b" in two, "c" and "b c" in one
+FROZEN = from_counts({("the",): 4, ("b",): 2, ("c",): 1, ("b", "c"): 1}, 4, "t/1")
+
+
+def frozen_rows(*items, variant="d", table=FROZEN):
+    return Cider(variant, idf="coco-val").rows(*words_of(*items), table)["cider"]
+
+
+def test_frozen_frequencies_by_hand():
+    # w(b) = ln 4 - ln 2 = ln 2, w(c) = ln 4 = 2 ln 2, w(d) = ln 4 though no document has it, w(the) = 0
+    assert frozen_rows(("b c", ["b d"]))[0] == pytest.approx(10 / 4 * (1 / 5), abs=1e-12)
+    assert frozen_rows(("the", ["the"]))[0] == 0
+    assert frozen_rows(("the b d", ["b"]))[0] == pytest.approx(10 / 4 * math.exp(-4 / 72) / math.sqrt(5), abs=1e-12)
+    # "b c" weighs ln 4 as "c b" does, which nobody has
+    assert frozen_rows(("b c b", ["b c"]), variant="plain")[0] == pytest.approx(
+        10 / 4 * ((2 * 1 + 2 * 2) / (math.sqrt(8) * math.sqrt(5)) + 1 / math.sqrt(2)), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("variant", ["d", "plain"])
+def test_with_frozen_frequencies_a_row_does_not_depend_on_the_others(variant):
+    items = [("the b c", ["b c the", "c"]), ("d e f g", ["d e f g"]), ("b", ["c"]), ("x y", []), ("", ["b"])]
+    together = frozen_rows(*items, variant=variant)
+    alone = [frozen_rows(item, variant=variant)[0] for item in items]
+    np.testing.assert_array_equal(together, alone)
+    assert together[1] == pytest.approx(10, abs=1e-12)
+    assert np.isnan(together).tolist() == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("variant", ["d", "plain"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_frozen_frequencies_of_the_very_set_change_nothing(seed, variant):
+    draw = np.random.default_rng(seed)
+    texts = [" ".join(draw.choice(list("abcdefghijkl"), draw.integers(0, 9))) for _ in range(120)]
+    items = [(texts[i], texts[i + 1 : i + 1 + i % 4]) for i in range(0, 100, 3)]
+    candidates, references = words_of(*items)
+    own = count(references, "t/1")
+    np.testing.assert_array_equal(
+        Cider(variant, idf="file:x").rows(candidates, references, own)["cider"], rows(*items, variant=variant)
+    )
+
+
+def test_only_the_very_sets_frequencies_make_rows_depend_on_each_other():
+    assert Cider().corpus
+    assert not Cider(idf="coco-val").corpus
+
+
+def test_it_asks_for_the_frequencies_that_are_not_its_own():
+    assert Cider(tokenizer="t", idf="file:x").needs["frequencies"] == Frequencies("file:x", "t")
+    assert "frequencies" not in Cider().needs
+    for wrong in ("coco", "", "file", "Corpus"):
+        with pytest.raises(UsageError, match="idf is corpus, coco-val or file:PATH, not"):
+            _ = Cider(idf=wrong).needs
+
+
+def test_a_handful_of_documents_is_a_reason_for_caution():
+    def said(n, metric, table=None):
+        return metric.caution(*words_of(*[("a", ["b"])] * n, ("a", [])), table)
+
+    assert said(50, Cider()) is None
+    found = said(49, Cider())
+    assert found.mark == "idf of 49 images"
+    assert "fewer than 50" in found.why
+    assert "idf='coco-val'" in found.why
+    assert said(100, Cider(idf="file:x"), FROZEN).mark == "idf of 4 images"
+    assert said(1, Cider(idf="file:x"), from_counts({("a",): 50}, 50, "t")) is None
+
+
+def test_a_frozen_table_of_one_document_is_refused():
+    with pytest.raises(BadData, match=r"ln\(1/1\) = 0"):
+        frozen_rows(("a", ["a"]), ("b", ["b"]), table=from_counts({("a",): 1}, 1, "t/1"))

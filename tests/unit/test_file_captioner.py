@@ -57,12 +57,12 @@ def test_two_captions_need_a_word(put):
     lists = put({"1": ["a", "b"], "2": ["c", "d"]})
     error = refused(File(lists), ["1", "2"])
     assert len(error.faults) == 2
-    assert "samples=2" in str(error)
-    assert File(lists, samples=2).sampled(["2", "1"]) == [["c", "d"], ["a", "b"]]
+    assert "--samples 2" in str(error)
+    assert File(lists, samples=2).sampled(2, ["2", "1"]) == [["c", "d"], ["a", "b"]]
     assert File(lists, samples=2).captions(["2", "1"]) == ["c", "a"]
     rows = put('{"id": 1, "caption": "a"}\n{"id": 1, "caption": "b"}\n', "rows.jsonl")
     assert "already at" in str(refused(File(rows), ["1"]))
-    assert File(rows, samples=2).sampled(["1", "2"]) == [
+    assert File(rows, samples=2).sampled(2, ["1", "2"]) == [
         ["a", "b"],
         [Failure("no caption in rows.jsonl")] * 2,
     ]

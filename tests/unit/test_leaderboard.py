@@ -118,7 +118,7 @@ def test_a_second_column_is_shared_only_by_equal_signatures(tmp_path):
     make_run(tmp_path, "a", one(BASE), second(BASE))
     make_run(tmp_path, "b", one(BASE - 1), second(BASE, "second|data:other|v:1"))
     (board,) = gather([tmp_path])
-    assert [c[2] for c in board.columns] == ["clipscore|v:1", "second|v:1", "second|data:other|v:1"]
+    assert [c.signature for c in board.columns] == ["clipscore|v:1", "second|v:1", "second|data:other|v:1"]
     assert [[cell is not None for cell in line.cells] for line in board.lines] == [
         [True, True, False],
         [True, False, True],

@@ -227,3 +227,85 @@ def test_files_that_cannot_be_read(write, tmp_path):
     cut.write_bytes(cut.read_bytes()[:-20])
     with pytest.raises(BadData, match="cut short"):
         metaeval.evaluate(cut)
+
+
+def given_pairs():
+    scores = lambda i: {"best": [2, 1] if i >= 3 else [1, 2], "half": [i % 2, 0.5], "cider": [None if i == 4 else 1, 0]}  # noqa: E731
+    return [{**row, "scores": scores(i)} for i, row in enumerate(pairs())]
+
+
+def test_given_scores_stand_beside_the_computed_ones(write):
+    path = write(given_pairs())
+    found = metaeval.evaluate(path, ["rouge_l"])
+    accuracy = {
+        r.column: (r.value, r.n, r.unscored) for r in found.results if (r.statistic, r.group) == ("accuracy", "all")
+    }
+    # preferred is the second caption of the first three pairs; half: 0, 2 and every odd one from 3 on are right
+    assert accuracy["best"] == (1.0, 12, 0)
+    assert accuracy["half"] == (pytest.approx(7 / 12), 12, 0)
+    assert accuracy["cider"] == (pytest.approx(8 / 11), 11, 1)
+    assert found.ranks[next(r.short for r in found.results if r.column == "best"), "best"] == 1
+    signatures = {r.column: r.signature for r in found.results}
+    assert signatures["best"].startswith("given|score:best|values:")
+    text = words(path, "-m", "rouge_l", "--max-missing", "0.2")
+    assert "| best (given) [1] |" in text
+    with pytest.raises(TooManyUnscored, match=r"unscored in cider \(given\)"):
+        words(path, "-m", "rouge_l")
+
+
+def test_a_given_score_is_the_same_as_the_computed_one_and_has_another_signature(write):
+    plain = metaeval.evaluate(write(rated()), ["rouge_l"])
+    scores = plain.run.scored[0].rows.columns["rouge_l"][::3]
+    rows = [{**row, "scores": {"rouge_l": score}} for row, score in zip(rated(), scores, strict=True)]
+    found = metaeval.evaluate(write(rows), ["rouge_l"])
+    by_metric = {
+        m: [(r.group, r.statistic, r.value, r.low) for r in found.results if r.metric == m]
+        for m in ("rouge_l", "given")
+    }
+    assert by_metric["rouge_l"] == by_metric["given"]
+    assert {r.metric: r.signature.partition("|")[0] for r in found.results} == {"rouge_l": "rouge_l", "given": "given"}
+    other = metaeval.evaluate(write([{**row, "scores": {"rouge_l": 1 - row["scores"]["rouge_l"]}} for row in rows]))
+    shorts = [{r.short for r in e.results if r.metric == "given"} for e in (found, other)]
+    assert shorts[0].isdisjoint(shorts[1])
+
+
+def test_given_scores_and_corpora(write):
+    rows = [{**row, "corpus": "xyz"[i % 3], "scores": {"s": i}} for i, row in enumerate(rated())]
+    found = metaeval.evaluate(write(rows), ["rouge_l"])
+    wanted = scipy_stats.kendalltau(
+        [i for i in range(24) for _ in range(3)], [r for row in rows for r in row["ratings"]]
+    )
+    assert value(found, "tau_b", column="s").value == pytest.approx(wanted[0], abs=1e-12)
+    means = {m.corpus: (m.value, m.n) for m in found.means if m.column == "s" and m.group == "all"}
+    assert means == {"": (11.5, 72), "x": (10.5, 24), "y": (11.5, 24), "z": (12.5, 24)}
+
+
+@pytest.mark.parametrize(
+    ("row", "scores", "text"),
+    [
+        (PAIR, [1], "scores is not an object"), (PAIR, {"s": 1}, "the score 's' of a pair is not a list of two: '1'"),
+        (PAIR, {"s": [1]}, "not a list of two"), (PAIR, {"s": [1, "2"]}, "the score 's' is not a number"),
+        (RATED, {"s": True}, "not a number"), (RATED, {"s": [1]}, "not a number"), (RATED, {"s": float("nan")}, "null where there is none"),
+        (RATED, {"": 1}, "a score without a name"),
+    ],
+)  # fmt: skip
+def test_faults_of_given_scores(write, row, scores, text):
+    with pytest.raises(BadData, match=text):
+        metaeval.read(write([{**row, "scores": scores}]))
+
+
+def test_a_score_that_some_rows_lack(write):
+    rows = [{**RATED, "scores": {"s": 1}}, RATED, {**RATED, "scores": {"s": 2, "t": 1}}]
+    with pytest.raises(BadData) as stop:
+        metaeval.read(write(rows))
+    told = [(f.where.rpartition(" ")[2], f.what.partition(",")[0], f.what[-6:]) for f in stop.value.faults]
+    assert told == [("1", "no score 't'", "line 3"), ("2", "no score 's'", "line 1"), ("2", "no score 't'", "line 3")]
+    assert "null where that metric gave none" in str(stop.value)
+
+
+def test_names_of_given_scores_are_hostile_text(write):
+    name = "a|b`<c>\u2028\ud800" + "x" * 10_000
+    rows = [{**row, "scores": {name: i}} for i, row in enumerate(rated())]
+    text = words(write(rows), "-m", "rouge_l")
+    assert "<c>" not in text.partition("[1] `")[0]
+    assert all(line.count("|") >= 8 for line in text.splitlines() if line.startswith("| 1"))

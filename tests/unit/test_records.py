@@ -149,7 +149,7 @@ def test_all_faults_are_reported_together_with_their_lines(write):
 
 def test_repeated_ids_name_both_places(write):
     assert faults(write([{"id": 7, "caption": "a"}, {"id": 7, "caption": "b"}])) == [
-        "FILE [1]: id '7' is already at FILE [0] (one entry an image; samples=K if the file has K captions of each)"
+        "FILE [1]: id '7' is already at FILE [0] (one entry an image; --samples K if the file has K captions of each)"
     ]
     assert "entry 2: id 'a' is already at FILE entry 1" in faults(write('{"a": "x", "a": "y"}'))[0]
     assert "line 4: id 'a' is already at FILE line 2" in faults(write('id,caption\na,"x\ny"\na,z\n'))[0]

@@ -14,7 +14,8 @@ from capbench.facts import Facts
 from capbench.needs import Captions, Ids, Images, Parsed, References, Tokens, Vector, Vectors
 from capbench.protocols import Elements
 from capbench.ragged import ragged
-from capbench.resolve import Bound, Features, bind, closure, next_backend, one_each, resolve
+from capbench.resolve import Bound, Features, bind, closure, next_backend, resolve
+from capbench.stage import one_each
 from capbench.types import Failure, ImageRef
 
 BACKENDS = textwrap.dedent("""

@@ -26,9 +26,9 @@ def samples(tmp_path_factory):
         yield Scenes(n=N).load()
 
 
-def say(samples, flaw="none", seed=0):
+def say(samples, flaw="none", seed=0, params=Generation()):  # noqa: B008 -- frozen
     with Speaker(flaw, seed).open("cpu") as session:
-        return session.caption([Request(s.id, s.image) for s in samples], Generation())
+        return session.caption([Request(s.id, s.image) for s in samples], params)
 
 
 def kinds(counter):
@@ -146,3 +146,15 @@ def test_the_spec_builds_it_and_its_fingerprint_tells_flaws_apart():
     assert speaker == Speaker("invent", 2)
     assert speaker.check() is None
     assert len({Speaker(flaw).fingerprint() for flaw in FLAWS}) == len(FLAWS)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_with_a_temperature_it_says_the_same_otherwise(samples, flaw):
+    fixed = say(samples, flaw)
+    drawn = [say(samples, flaw, params=Generation(temperature=1, seed=seed)) for seed in range(3)]
+    assert [say(samples, flaw, params=Generation(seed=seed)) for seed in range(3)] == [fixed] * 3
+    for texts in drawn:
+        assert said(texts) == said(fixed)
+    assert say(samples, flaw, params=Generation(temperature=1, seed=1)) == drawn[1]
+    differ = sum(len({*row}) > 1 for row in zip(*drawn, strict=True))
+    assert differ == 0 if flaw == "short" else differ > N / 2  # one group can be said in one way

@@ -1,6 +1,7 @@
 """SPIDEr is the mean of the two metrics, and SPICE's program runs once for both."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 import capbench
 from capbench.errors import BadData
 from capbench.metrics.cider import Cider
+from capbench.metrics.frequencies import from_counts
 from capbench.metrics.spider import Spider
+from capbench.needs import Frequencies
 from capbench.ragged import Ragged, Words
 from capbench.signature import of_metric
 
@@ -33,6 +36,19 @@ def test_it_is_the_mean_of_cider_and_spice(spice_program):
     expected = (Cider().rows(CANDIDATES, REFERENCES)["cider"] + [0.3, 0.1, 0.1, np.nan]) / 2
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert found[0] > found[2] > 0
+
+
+def test_its_cider_takes_frequencies_from_elsewhere_and_is_as_cautious(spice_program):
+    spice, _ = spice_program()
+    table = from_counts({("dog",): 9, ("red",): 2, ("cats",): 1}, 80, "t/1")
+    frozen = replace(spider(spice), idf="file:x")
+    found = frozen.rows(CANDIDATES, REFERENCES, table)["spider"]
+    expected = (Cider(idf="file:x").rows(CANDIDATES, REFERENCES, table)["cider"] + [0.3, 0.1, 0.1, np.nan]) / 2
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert frozen.needs["frequencies"] == Frequencies("file:x")
+    assert (frozen.corpus, spider(spice).corpus) == (False, True)
+    assert frozen.caution(CANDIDATES, REFERENCES, table) is None
+    assert spider(spice).caution(CANDIDATES, REFERENCES).mark == "idf of 3 images"
 
 
 def test_the_program_is_started_once_for_spice_and_spider(spice_program, tmp_path):

@@ -1,0 +1,144 @@
+"""The making of one need's values by one backend: what is known, what the cache has, and the rest chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from capbench.cache import Cache, value_key
+from capbench.errors import CapbenchError
+from capbench.needs import Tokens
+from capbench.progress import progress
+from capbench.ragged import Chosen, Words
+from capbench.types import Failure
+
+CHUNK = 256  # items a cache commit: what a killed run can lose of its encoding
+CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
+
+
+class Lazy:
+    """A session that is opened when the first item is missing from the cache, and not before."""
+
+    def __init__(self, backend: Any, device: str, stack: ExitStack) -> None:
+        self._backend, self._device, self._stack = backend, device, stack
+        self._session: Any = None
+
+    def get(self) -> Any:
+        """The open session."""
+        if self._session is None:
+            context: AbstractContextManager[Any] = self._backend.open(self._device)
+            self._session = self._stack.enter_context(context)
+        return self._session
+
+
+@dataclass(slots=True)
+class Shared:
+    """Values of needs that differ only in what they are of, and are not cached: made once for a text that both have.
+
+    words: texts as integer words, each set of them with the number of a text by its name. values: name -> value.
+    """
+
+    words: list[tuple[Words, Mapping[str, int]]] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """The making of one need's values by one backend."""
+
+    def __init__(self, need: Any, fingerprint: str, params: str, session: Lazy, cache: Cache, shared: Shared) -> None:
+        self.need, self.fingerprint, self.params = need, fingerprint, params
+        self.session, self.cache, self.shared = session, cache, shared
+        self.made = 0
+
+    def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
+        """The values of all items as integer words, where the session gives such; else None."""
+        if not wanted or not isinstance(self.need, Tokens) or not hasattr(self.session.get(), "words"):
+            return None
+        known = next((known for known in self.shared.words if wanted.keys() <= known[1].keys()), None)
+        if known is None:
+            try:
+                words = self.need.compute(self.session.get(), list(wanted.values()))
+            except Exception:  # noqa: BLE001 -- the way item by item finds whose fault it is
+                return None
+            if not isinstance(words, Words) or len(words) != len(wanted):
+                return None
+            known = words, {name: i for i, name in enumerate(wanted)}
+            self.shared.words.append(known)
+            self.made += len(wanted)
+        failures = {i: item for i, item in enumerate(items) if isinstance(item, Failure)}
+        index = [-1 if i in failures else known[1][name] for i, name in enumerate(names)]
+        return Chosen(known[0], np.array(index, np.int64), failures)
+
+    def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
+        known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
+        names = [name for name in wanted if name not in known]
+        size = CHUNK if self.need.cached else CHEAP_CHUNK
+        with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
+            for start in range(0, len(names), size):
+                part = names[start : start + size]
+                known |= self._chunk({name: wanted[name] for name in part})
+                bar.update(len(part))
+        if not self.need.cached:
+            self.shared.values |= known
+        return known
+
+    def _chunk(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """One chunk: look up, compute the rest, keep it."""
+        known: dict[str, Any] = {}
+        keys = {}
+        if self.need.cached:
+            keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
+            stored = self.cache.get(list(keys.values()))
+            known = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            made = self._compute([wanted[name] for name in missing])
+            known |= dict(zip(missing, made, strict=True))
+            self.made += len(missing)
+        if self.need.cached and missing:
+            kept = {keys[n]: self.need.pack(known[n]) for n in missing if not isinstance(known[n], Failure)}
+            self.cache.put(self.need.kind, self.fingerprint, kept)
+        return known
+
+    def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
+        """One value an item."""
+        session = self.session.get()
+        name = f"backend {self.need.backend!r}"
+        return one_each(lambda part: self.need.compute(session, part), items, name, proven=self.made > 0)
+
+
+def one_each(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
+) -> Sequence[Any]:
+    """Call a plugin on a batch; a batch that raises is tried item by item, so that one item costs only itself.
+
+    proven: whether it has worked before; if not, failing on every item is its own fault and raises.
+
+    Raises:
+        CapbenchError: it never worked, or gave another number of values than items.
+    """
+    try:
+        made = call(items)
+        made = [made] if isinstance(made, str) else list(made)
+    except CapbenchError:
+        raise
+    except Exception as error:
+        made = [alone(call, item) for item in items]
+        if not proven and all(isinstance(value, Failure) for value in made):
+            raise CapbenchError(f"{name} failed on every item: {type(error).__name__}: {error}") from error
+    if len(made) != len(items):
+        raise CapbenchError(f"{name} gave {len(made)} values for {len(items)} items")
+    return made
+
+
+def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
+    """The value of one item, or a Failure with the exception's words."""
+    try:
+        return call([item])[0]
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is this item's reason
+        return Failure(f"{type(error).__name__}: {error}")
