@@ -194,7 +194,8 @@ def metric_of(
         bags = None if rows.bags is None else rows.bags[order]
         ordered[i] = Rows({name: column[order] for name, column in kept.items()}, None, bags)
         check_fold(sides[i], wanted(sides[i].of(key), columns), UnitSums.of(ordered[i], reduce))
-    return Metric(key, summaries, Matched(ordered, reduce, names), *keys[group[0]][1:])
+    summed = tuple(name for name in names if name in ordered[group[0]].columns)  # a median has no rows
+    return Metric(key, summaries, Matched(ordered, reduce, summed), *keys[group[0]][1:])
 
 
 def fold_of(side: Side, key: str) -> Reduce | None:
