@@ -34,7 +34,7 @@ TEXT_IDS, IMAGE_OF = "coco_test_ids.npy", "original_caption_to_image.json"
 ANSWERS = {"i2t": "eccv_image_to_caption.json", "t2i": "eccv_caption_to_image.json"}
 # of the letters and digits of the 25,000 texts, one a line in the order of TEXT_IDS: that a text is the one of its id
 TEXTS = "222f7e6d23c3c890"
-NOWHERE = -2  # some right texts are an image's sixth or seventh: they count among the R and are never found
+NOWHERE = -2  # two right texts are an image's sixth: they count among the R and are never found
 WANTED = "use coco(annotations='dataset_coco.json', split='test'), Karpathy's file, whole and in its order"
 
 

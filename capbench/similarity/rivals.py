@@ -10,12 +10,12 @@ from capbench.ragged import Ragged
 from capbench.similarity.products import BLOCK, PAIRS, exact_dots, longest_norm, slack
 
 if TYPE_CHECKING:
-    from capbench.similarity.products import Flags
     from capbench.types import Array, Floats, Ints
 
     Owned = Ragged[Ints]
 
 
+SPARSE = 32  # from one place in so many on, counting whole rows is cheaper than looking at places
 STRIP = 64  # rows of a block that are compared at once, so that they are still in the processor's cache
 
 
@@ -72,21 +72,28 @@ class Gallery:
             undecided = []
             for row in range(0, len(queries), STRIP):
                 strip = slice(row, row + STRIP)
-                over, near = found[strip] > high[strip], found[strip] >= low[strip]
-                above[strip] += self._standing(over, start)
-                rows, columns = np.divmod(np.flatnonzero(np.not_equal(near, over, out=near)), len(tile))
+                rows, columns = self._strip(found[strip], high[strip], low[strip], start, above[strip])
                 undecided.append((rows + row, columns + start))
             rows, columns = map(np.concatenate, zip(*undecided, strict=True))
             self._decide(queries, best, rows, columns, (above, equal))
         return above, equal
 
-    def _standing(self, over: Flags, start: int) -> Array:
-        """How many of a strip of columns are over, copies counted."""
-        counts = np.fromiter(map(np.count_nonzero, over), np.float64, len(over))
+    def _strip(self, scores: Floats, high: Floats, low: Floats, start: int, above: Array) -> tuple[Ints, Ints]:
+        """Add those surely above to ``above``; gives the places that float32 cannot tell apart."""
+        near = scores >= low
+        if np.count_nonzero(near) * SPARSE < near.size:  # good captions: few places are looked at twice
+            places = np.flatnonzero(near)
+            rows, columns = np.divmod(places, near.shape[1])
+            over = scores[rows, columns] > high[rows, 0]
+            above += np.bincount(rows[over], self.copies[columns[over] + start], len(above))
+            return rows[~over], columns[~over]
+        over = scores > high
+        above += np.fromiter(map(np.count_nonzero, over), np.float64, len(over))
         again = self.repeated[(self.repeated >= start) & (self.repeated < start + over.shape[1])]
         if len(again):
-            counts += over[:, again - start] @ (self.copies[again] - 1.0)
-        return counts
+            above += over[:, again - start] @ (self.copies[again] - 1.0)
+        rows, columns = np.divmod(np.flatnonzero(np.not_equal(near, over, out=near)), near.shape[1])
+        return rows, columns
 
     def _decide(self, queries: Floats, best: Array, rows: Ints, columns: Ints, counts: tuple[Array, Array]) -> None:
         """Add the pairs that float32 cannot tell apart to those above and equal, by their exact scores."""
