@@ -6,13 +6,14 @@ A recipe is a spec, as every other part: ``blocks(size=100)`` is RD100 as Dessi 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from capbench.errors import BadData, Fault, UsageError
+from capbench.bag_files import read_bags
+from capbench.errors import UsageError
 from capbench.plugins import build, parse
 from capbench.signature import digest, render
 from capbench.signature import fields as fields_of
@@ -36,6 +37,15 @@ def counted_draws(seed: int, label: str, below: int, n: int) -> list[int]:
         draws += [int.from_bytes(block[i : i + 8], "big") % below for i in range(0, 64, 8)]
         counter += 1
     return draws[:n]
+
+
+def unique(draws: Iterable[int]) -> Iterator[int]:
+    """Each number when it first comes."""
+    seen: set[int] = set()
+    for draw in draws:
+        if draw not in seen:
+            seen.add(draw)
+            yield draw
 
 
 def shuffled(ids: Sequence[str], seed: int) -> list[str]:
@@ -66,24 +76,25 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """For each image its own gallery: itself and ``size`` - 1 distractors drawn without replacement."""
+    """For each image its own gallery: itself and ``size`` - 1 others, drawn evenly.
+
+    replace: each draw by itself, so that a distractor may come more than once (i.i.d.); else all differ.
+    """
 
     size: int = 100
     seed: int = 0
+    replace: bool = field(default=False, metadata={"signed": "unless default"})
 
     def bags(self, ids: Sequence[str]) -> tuple[Bag, ...]:
         """One bag an id, with that id as its only target."""
         at_least(self.size, 2, "draws")
-        if len(ids) < self.size:
-            raise UsageError(f"draws(size={self.size}) needs that many images; there are {len(ids)}")
+        least = 2 if self.replace else self.size
+        if len(ids) < least:
+            raise UsageError(f"draws(size={self.size}) needs {least} images or more; there are {len(ids)}")
         made = []
         for i, target in enumerate(ids):
-            chosen: dict[int, None] = {}
-            for draw in self._stream(target, len(ids)):
-                if draw != i:
-                    chosen.setdefault(draw)
-                if len(chosen) == self.size - 1:
-                    break
+            others = (draw for draw in self._stream(target, len(ids)) if draw != i)
+            chosen = islice(others if self.replace else unique(others), self.size - 1)
             made.append(Bag(f"draw-{target}", (target, *(ids[j] for j in chosen)), (target,)))
         return tuple(made)
 
@@ -106,29 +117,23 @@ class Full:
 
 @dataclass(frozen=True, slots=True)
 class BagFile:
-    """Bags from a JSON file in TrueMatch's form: a list of bags, each a list of ids (numbers or text)."""
+    """Bags from a file: TrueMatch's [[id, id, id], ...], D3's pairs, ImageCoDe's sets, or records with members.
+
+    size: only the first members of each bag (0: all). missing: 'skip' leaves out bags with a picture that the
+    benchmark lacks, which is else an error. A path is looked for beside the benchmark's file first.
+    """
 
     path: str
+    size: int = field(default=0, metadata={"signed": "unless default"})
+    missing: str = field(default="error", metadata={"signed": "unless default"})
 
     def bags(self, ids: Sequence[str]) -> tuple[Bag, ...]:
-        """The file's bags; every member must be an id of the benchmark."""
-        try:
-            lists = json.loads(Path(self.path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadData(f"cannot read bags from {self.path}: {error}") from error
-        known, faults = set(ids), []
-        if not isinstance(lists, list) or not all(isinstance(b, list) for b in lists):
-            raise BadData(f"{self.path} is not a list of lists of ids", cure="TrueMatch's form is [[id, id, id], ...]")
-        made = [Bag(f"bag-{k:04d}", tuple(str(m) for m in members)) for k, members in enumerate(lists)]
-        for bag in made:
-            missing = [m for m in bag.members if m not in known]
-            if missing:
-                faults.append(Fault(f"{self.path} {bag.id}", f"no image {', '.join(missing)} in the benchmark"))
-            if len(set(bag.members)) != len(bag.members) or len(bag.members) < 2:
-                faults.append(Fault(f"{self.path} {bag.id}", "a bag needs two or more different ids"))
-        if faults:
-            raise BadData(f"{self.path} does not fit this benchmark:", faults)
-        return tuple(made)
+        """The file's bags, with the benchmark's ids."""
+        if self.missing not in ("error", "skip"):
+            raise UsageError(f"file: missing is 'error' or 'skip', not {self.missing!r}")
+        if self.size:
+            at_least(self.size, 2, "file")
+        return read_bags(self.path, ids, self.size, skip=self.missing == "skip")
 
 
 RECIPES: Mapping[str, type[Any]] = {"blocks": Blocks, "draws": Draws, "full": Full, "file": BagFile}
@@ -136,7 +141,9 @@ SHORT_NAMES = {
     "rd100": "blocks(size=100)",
     "rd100-random": "blocks(size=100, order='random')",
     "rd100-draws": "draws(size=100)",
+    "rd100-iid": "draws(size=100, replace=True)",
     "full": "full()",
+    "folds-1k": "blocks(size=1000)",
 }
 
 
@@ -147,8 +154,8 @@ def at_least(value: int, least: int, name: str) -> int:
     return value
 
 
-def make_bags(name: str, recipe: str, ids: Sequence[str]) -> BagSet:
-    """Build a bag set from a recipe's spec.
+def make_bags(name: str, recipe: str, ids: Sequence[str], beside: Path | None = None) -> BagSet:
+    """Build a bag set from a recipe's spec. beside: the folder in which a relative path is looked for first.
 
     Raises:
         UsageError: no such recipe, or no bag comes out.
@@ -161,6 +168,8 @@ def make_bags(name: str, recipe: str, ids: Sequence[str]) -> BagSet:
             f"recipes: {', '.join(RECIPES)}; short names: {', '.join(SHORT_NAMES)}; or a name of the benchmark",
         )
     made = build(RECIPES[spec.target], spec, recipe)
+    if isinstance(made, BagFile) and beside is not None and (beside / made.path).exists():
+        made = replace(made, path=str(beside / made.path))
     bags = made.bags(ids)
     if not bags:
         raise UsageError(f"{recipe} makes no bag of {len(ids)} images", "give a smaller size or more images")

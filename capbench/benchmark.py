@@ -149,7 +149,7 @@ def load(name: str, dataset: str = "", data: str = "", images: str = "") -> Benc
         )
     ids = [sample.id for sample in samples]
     sets = {s.name: s for s in source.bag_sets()} if hasattr(source, "bag_sets") else {}
-    sets |= {key: bags.make_bags(key, recipe.use, ids) for key, recipe in made.bags.items()}
+    sets |= {key: bags.make_bags(key, recipe.use, ids, base) for key, recipe in made.bags.items()}
     return Benchmark(
         made.name,
         made.version,

@@ -20,6 +20,8 @@ EXTRAS = {
     "sacrebleu": "lang",
     "MeCab": "ja",
     "bert_score": "bert",
+    "eccv_caption": "eccv",
+    "faiss": "faiss",
 }  # module -> the extra that brings it
 Line = dict[str, str]
 

@@ -22,7 +22,7 @@ from capbench import scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
-from capbench.errors import CapbenchError, MissingPart, TooManyUnscored
+from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
 from capbench.needs import Ids, References
 from capbench.protocols import Need, Problem
@@ -106,8 +106,7 @@ def plan(job: Job) -> Plan:
     problems += missing_facts(needs, judged, fewer)
     problems = [*own_problems(job, samples), *problems]
     if problems:
-        lines = [f"{p.what}\n     -> {p.cure}" for p in problems]
-        raise MissingPart("cannot start:\n" + "\n".join(f"  {line}" for line in lines))
+        raise cannot_start(problems)
     fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
     fingerprint += "".join(
         f"|{need.backend}={bound[need.backend].fingerprint}" for need in closure(own_needs) if is_derived(need)

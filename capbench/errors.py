@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SHOWN_FAULTS = 20
 
@@ -64,6 +65,12 @@ class MissingPart(CapbenchError):
     """A package, a model, a program or a binding is missing."""
 
     exit_code = 3
+
+
+def cannot_start(problems: Sequence[Any]) -> MissingPart:
+    """All that is missing as one error; each has ``what`` and ``cure``."""
+    lines = [f"  {p.what}\n     -> {p.cure}" for p in problems]
+    return MissingPart("cannot start:\n" + "\n".join(lines))
 
 
 class BadData(CapbenchError):

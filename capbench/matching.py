@@ -194,7 +194,8 @@ def metric_of(
         bags = None if rows.bags is None else rows.bags[order]
         ordered[i] = Rows({name: column[order] for name, column in kept.items()}, None, bags)
         check_fold(sides[i], wanted(sides[i].of(key), columns), UnitSums.of(ordered[i], reduce))
-    return Metric(key, summaries, Matched(ordered, reduce, names), *keys[group[0]][1:])
+    summed = tuple(name for name in names if name in ordered[group[0]].columns)  # a median has no rows
+    return Metric(key, summaries, Matched(ordered, reduce, summed), *keys[group[0]][1:])
 
 
 def fold_of(side: Side, key: str) -> Reduce | None:
@@ -221,6 +222,8 @@ def check_fold(side: Side, stated: Sequence[Summary], sums: UnitSums) -> None:
     except KeyError as error:
         raise BadData(f"{where}: the rows of {stated[0].label} lack {error}", cure=cure) from error
     for s in stated:
+        if s.better == "none" and s.column not in scores:
+            continue  # no sum gives it, as a median
         found = float(scores[s.column][0]) if s.column in scores else float("nan")
         if s.value is not None and not np.isclose(found, s.value, rtol=SAME, atol=1e-12):
             faults.append(Fault(where, f"the rows of {s.label} give {found:.6g}, its summary says {s.value:.6g}"))

@@ -96,6 +96,8 @@ class Metric(Protocol):
         ...
 
     # Optional: reduce(self, sums) -> Mapping[str, Array] for scores that are not means;
+    #           overall(self, columns) -> Mapping[str, float]: declared columns that rows have none of and that
+    #           no sum gives, such as a median (better="none": it has no interval and is in no comparison);
     #           corpus: bool, True where a row depends on the other items;
     #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
     #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -103,6 +103,12 @@ class Ragged(Generic[T]):
     def owners(self) -> Ints:
         """The item of each value."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.counts)
+
+
+def one_each(values: T) -> Ragged[T]:
+    """One value an item."""
+    length: Any = values
+    return Ragged(values, np.arange(len(length) + 1, dtype=np.int64))
 
 
 def spans(starts: Ints, lengths: Ints) -> Ints:

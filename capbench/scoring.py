@@ -157,6 +157,8 @@ def checked(metric: Metric, answer: Any, n: int) -> Rows:
             folded = metric.reduce({name: np.nansum(column, keepdims=True) for name, column in columns.items()})
         if not set(folded) <= set(columns):
             raise CapbenchError(f"{metric.name} folds into {', '.join(folded)} and gives rows of {', '.join(columns)}")
+    if hasattr(metric, "overall"):
+        metric.overall(columns)
     return Rows(columns, rows.items, rows.bags)
 
 
@@ -169,6 +171,14 @@ def intervals(scored: Sequence[tuple[Part, Scored]]) -> list[dict[str, stats.Int
     return stats.intervals_together(sums)
 
 
+def beyond_sums(part: Part, scored: Scored) -> dict[str, stats.Interval]:
+    """The metric's numbers that no sum gives, without intervals."""
+    columns = scored.rows.columns
+    if not hasattr(part.metric, "overall") or all(np.isnan(column).all() for column in columns.values()):
+        return {}
+    return {name: stats.Interval(value, np.nan, np.nan) for name, value in part.metric.overall(columns).items()}
+
+
 def summarise(
     part: Part, scored: Scored, found: Mapping[str, stats.Interval], signature: Signature, facts: Facts,
     about: Mapping[str, int], mark: str,
@@ -176,11 +186,13 @@ def summarise(
     """One Summary for each declared column. about: how many captions are ``empty`` and ``cut``."""
     items = np.arange(len(facts.ids)) if scored.rows.items is None else scored.rows.items
     outside = len(facts.ids) - len(np.unique(items))
+    found = {**found, **beyond_sums(part, scored)}
+    unscored = next(iter(scored.rows.columns.values()))
     made = []
     for name, column in part.metric.columns.items():
-        if name not in scored.rows.columns:
+        if name not in found:
             continue
-        holes = int(np.isnan(scored.rows.columns[name]).sum())
+        holes = int(np.isnan(scored.rows.columns.get(name, unscored)).sum())
         value, low, high = (x if np.isfinite(x) else None for x in found[name])
         label = (
             f"{part.label} {column.label}"

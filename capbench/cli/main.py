@@ -13,7 +13,7 @@ from capbench.errors import CapbenchError
 
 COMMANDS = (
     "run", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements", "idf",
-    "cache", "doctor",
+    "bags", "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
 

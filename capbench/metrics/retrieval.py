@@ -1,28 +1,30 @@
 """Self-retrieval: does a caption find its own picture in a gallery?
 
-RD100 (Dessi et al. 2023), TrueMatch bags (Gaur et al. 2024) and the full gallery are one metric over
-different bag sets: every target's caption is compared with the pictures of its gallery.
+RD100 (Dessi et al. 2023), TrueMatch bags and D3 pairs (Gaur et al. 2024), ImageCoDe sets, hard negatives and
+the full gallery are one metric over different bag sets: every target's caption is compared with the
+pictures of its gallery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from capbench.errors import UsageError
+from capbench.metrics.ranks import DEPTHS, check_ties, expected_rank, median, recall
 from capbench.needs import Bags, Captions, Images, Vectors
 from capbench.protocols import Need
+from capbench.ragged import one_each
+from capbench.similarity.products import distinct_rows, finite_rows
+from capbench.similarity.rivals import Gallery, Rivals
 from capbench.types import Column, Rows
 
 if TYPE_CHECKING:
-    from capbench.types import Array, Floats, Galleries, Ints
+    from collections.abc import Iterator
 
-CHUNK = 1024  # rows a matrix product, so that memory stays flat for large galleries
-TIES = ("expected", "pessimistic", "optimistic")
-DEPTHS = (1, 5, 10)
+    from capbench.types import Array, Floats, Galleries, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,23 @@ class SelfRetrieval:
     top K; ``ties`` may be 'pessimistic' or 'optimistic' to reproduce others' scripts. A picture that
     could not be encoded is no distractor; ``short`` is the share of targets judged in such a gallery.
     R@K is left out where no gallery has more than K pictures. TrueMatch and RD100 use no prefix.
+
+    whole: also the share of galleries in which every caption finds its picture, as D3 counts its pairs. A tie
+    is no find (with 'optimistic' it is), so captions that are the same never win a pair. A gallery with
+    anything unscored is unscored as a whole.
     """
 
     name: ClassVar[str] = "self_retrieval"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[Mapping[str, Column]] = {
+        "whole": Column("all right", low=0.0, high=1.0),
         "r1": Column("R@1", low=0.0, high=1.0),
         "r5": Column("R@5", low=0.0, high=1.0),
         "r10": Column("R@10", low=0.0, high=1.0),
         "rank": Column("mean rank", better="low", low=1.0),
+        "median": Column("median rank", better="none", low=1.0),
         "tied": Column("tied", better="none", low=0.0, high=1.0),
+        "twins": Column("twins", better="none", low=0.0, high=1.0),
         "short": Column("short", better="none", low=0.0, high=1.0),
         "chance": Column("chance R@1", better="none", low=0.0, high=1.0),
     }
@@ -51,12 +60,12 @@ class SelfRetrieval:
     encoder: str = "clip"
     prefix: str = ""
     ties: str = "expected"
+    whole: bool = field(default=False, metadata={"signed": "unless default"})
 
     @property
     def needs(self) -> Mapping[str, Need]:
         """Vectors of pictures and captions, and the galleries."""
-        if self.ties not in TIES:
-            raise UsageError(f"self_retrieval: ties is one of {', '.join(TIES)}, not {self.ties!r}")
+        check_ties(self.name, self.ties)
         return {
             "image": Vectors(Images(), self.encoder),
             "text": Vectors(Captions(), self.encoder, self.prefix),
@@ -66,70 +75,90 @@ class SelfRetrieval:
     def rows(self, image: Floats, text: Floats, galleries: Galleries) -> Rows:
         """One row a target; NaN where its picture or caption has no vector.
 
-        image, text: unit rows (NaN rows: not encoded), items x width.
+        image, text: unit rows (NaN rows: not encoded), items x width. One gallery alone is no unit to be
+        resampled: then its targets are.
         """
-        above, equal, size = count_rivals(image, text, galleries)
+        found = count_rivals(image, text, galleries)
         columns: dict[str, Array] = {}
         widths = np.diff(galleries.offsets)[galleries.bags]
         for depth in DEPTHS:
             if (widths > depth).any():
-                columns[f"r{depth}"] = self._recall(above, equal, depth)
-        offset = {"expected": equal / 2, "pessimistic": equal, "optimistic": 0 * equal}[self.ties]
-        columns["rank"] = 1 + above + offset
-        columns["tied"] = np.where(np.isnan(equal), np.nan, equal > 0)
-        columns["short"] = np.where(np.isnan(size), np.nan, size < widths)
-        columns["chance"] = 1 / size
-        return Rows(columns, galleries.targets, galleries.bags)
+                columns[f"r{depth}"] = recall(found.rivals, depth, self.ties)
+        above, equal, _ = found.rivals
+        columns["rank"] = expected_rank(found.rivals, self.ties)
+        known = ~np.isnan(above)
+        columns["tied"] = np.where(known, equal > 0, np.nan)
+        columns["twins"] = found.twins
+        columns["short"] = np.where(known, found.size < widths, np.nan)
+        columns["chance"] = 1 / found.size
+        if self.whole:
+            first = above == 0 if self.ties == "optimistic" else above + equal == 0
+            columns |= whole_galleries(np.where(known, first, np.nan), galleries)
+        alone = len(galleries.offsets) == 2
+        return Rows(columns, galleries.targets, None if alone else galleries.bags)
 
-    def _recall(self, above: Array, equal: Array, depth: int) -> Array:
-        """The chance that the target is in the top ``depth``."""
-        if self.ties == "pessimistic":
-            hit = above + equal < depth
-        elif self.ties == "optimistic":
-            hit = above < depth
-        else:
-            return np.clip((depth - above) / (equal + 1), 0, 1)
-        return np.where(np.isnan(above), np.nan, hit)
+    def reduce(self, sums: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The share of whole galleries; all else are means."""
+        return {"whole": sums["whole"] / sums["galleries"]} if "galleries" in sums else {}
+
+    def overall(self, columns: Mapping[str, Array]) -> Mapping[str, float]:
+        """The median rank of all targets."""
+        return {"median": median(columns["rank"])}
 
 
-def count_rivals(image: Floats, text: Floats, galleries: Galleries) -> tuple[Array, Array, Array]:
-    """For each target: pictures above it, others equal to it, and pictures in its gallery.
+def whole_galleries(first: Array, galleries: Galleries) -> dict[str, Array]:
+    """For each target its gallery's part of the sums: whole (1 or 0) and galleries, each divided by its targets."""
+    n = len(galleries.offsets) - 1
+    targets = np.bincount(galleries.bags, minlength=n)
+    hits = np.bincount(galleries.bags, first, n)  # NaN where anything is unscored
+    share = 1.0 / targets[galleries.bags]
+    won = np.where(np.isnan(hits), np.nan, hits == targets)[galleries.bags]
+    return {"whole": won * share, "galleries": np.where(np.isnan(won), np.nan, share)}
 
-    Equal pictures are reduced to one column before the product, so that identical vectors have the
-    identical score whatever kernel or block size the matrix product takes.
+
+class Found(NamedTuple):
+    """For each target, NaN where it has no vector or no caption.
+
+    rivals: pictures above and equal. size: pictures in its gallery that have a vector. twins: 1 where
+    another one has the very same vector, as the same file under two ids has.
     """
-    usable = np.asarray(np.isfinite(image).all(axis=1))
-    _, first, same = np.unique(row_bytes(image), return_index=True, return_inverse=True)
-    distinct = image[first]
+
+    rivals: Rivals
+    size: Array
+    twins: Array
+
+
+def count_rivals(image: Floats, text: Floats, galleries: Galleries) -> Found:
+    """Each target's caption against the pictures of its gallery.
+
+    image, text: items x width, NaN rows where there is no vector. Memory beyond them is flat, but for a
+    copy of the pictures where some are the same or not all are in one gallery.
+    """
+    image, text = np.asarray(image, np.float32), np.asarray(text, np.float32)
+    first, same = distinct_rows(image)
+    distinct = image if len(first) == len(image) else image[first]
+    usable = finite_rows(image)
+    readable = usable & finite_rows(text)
     n = len(galleries.targets)
-    above, equal, size = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    above, equal, right, size, twins = (np.full(n, np.nan) for _ in range(5))
+    for members, rows in each_gallery(galleries):
+        columns, copies = np.unique(same[members[usable[members]]], return_counts=True)
+        judged = rows[readable[galleries.targets[rows]]]
+        if not len(judged):
+            continue
+        gallery = Gallery(distinct if len(columns) == len(distinct) else distinct[columns], copies)
+        targets = galleries.targets[judged]
+        own = np.searchsorted(columns, same[targets])
+        above[judged], equal[judged], right[judged] = gallery.rivals(text, targets, one_each(own))
+        twins[judged] = copies[own] > 1
+        size[judged] = copies.sum()
+    return Found(Rivals(above, equal, right), size, twins)
+
+
+def each_gallery(galleries: Galleries) -> Iterator[tuple[Ints, Ints]]:
+    """The members of each gallery, and the rows to be judged in it."""
     order = np.argsort(galleries.bags, kind="stable")
     bounds = np.searchsorted(galleries.bags[order], np.arange(len(galleries.offsets)))
-    readable = usable & np.asarray(np.isfinite(text).all(axis=1))
     for g in range(len(galleries.offsets) - 1):
         members = galleries.members[galleries.offsets[g] : galleries.offsets[g + 1]]
-        columns, copies = np.unique(same[members[usable[members]]], return_counts=True)
-        rows = order[bounds[g] : bounds[g + 1]]
-        rows = rows[readable[galleries.targets[rows]]]
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            targets = galleries.targets[part]
-            own = np.searchsorted(columns, same[targets])
-            above[part], equal[part] = against(text[targets], distinct[columns], own, copies)
-            size[part] = copies.sum()
-    return above, equal, size
-
-
-def against(text: Floats, image: Floats, own: Ints, copies: Ints) -> tuple[Array, Array]:
-    """Pictures above and equal for each text; own: the column of its picture; copies: how many share it."""
-    scores = text @ image.T
-    mine = scores[np.arange(len(text)), own][:, None]
-    above = (scores > mine) @ copies
-    equal = (scores == mine) @ copies - 1
-    return above.astype(np.float64), equal.astype(np.float64)
-
-
-def row_bytes(matrix: Floats) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Each row as one opaque value, so that equality is of bits."""
-    plain = np.ascontiguousarray(matrix) + np.float32(0)  # -0.0 becomes 0.0
-    return plain.view(np.dtype((np.void, plain.dtype.itemsize * plain.shape[1]))).ravel()
+        yield members, order[bounds[g] : bounds[g + 1]]

@@ -9,7 +9,9 @@ import zipfile
 import pytest
 from pycocoevalcap.cider.cider import Cider
 
+from capbench import api, engine
 from capbench.backends.ptb import tokenize
+from capbench.bags import make_bags
 
 TOML = """
 name = "flickr8k-dev"
@@ -105,3 +107,23 @@ def test_on_all_1000_the_49_missing_are_named_and_the_exit_code_is_5(world):
     missing -= {json.loads(line)["image"] for line in gzip.open(world / "outputs.jsonl.gz", "rt")}
     assert len(missing) == 49
     assert all(name in done.stderr for name in missing)
+
+
+def test_the_galleries_of_the_951_photographs(world, shared, root):
+    name = "bag_candidates.jsonl.gz"
+    (world / name).write_bytes((shared / "flickr8k" / name).read_bytes())
+    (world / "retrieval.toml").write_text((root / "tests" / "conformance" / "flickr8k_retrieval.toml").read_text())
+    job = api.job_of("human", str(world / "retrieval.toml"), backends={"clip": "scenes"}, runs=None)
+    facts = engine.facts_of(job.benchmark, 0)
+    assert len(facts.ids) == 951
+    sizes = {name: [len(bag.members) for bag in bags.bags] for name, bags in facts.bag_sets.items()}
+    assert sizes == {"look-alikes-5": [5] * 34, "look-alikes-3": [3] * 34}
+    rd100 = make_bags("rd100", "rd100", facts.ids)
+    assert [len(bag.members) for bag in rd100.bags] == [100] * 9  # 51 are left over
+    # the drawn world's encoder can read no photograph: each is unscored, with a reason, and the 51 are outside
+    run = api.run("human", str(world / "retrieval.toml"), backends={"clip": "scenes"}, runs=None)
+    rank = {s.label: s for s in run.summaries if s.column == "rank"}
+    assert [(s.n, s.unscored, s.outside) for s in rank.values()] == [
+        (0, 900, 51), (0, 951, 0), (0, 170, 781), (0, 102, 849),
+    ]  # fmt: skip
+    assert all("not a scene" in why for scored in run.scored for why in scored.reasons.values())

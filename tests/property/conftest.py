@@ -1,11 +1,15 @@
 """Metrics as these tests try them: with the program, model or file that some have to be brought."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from capbench import plugins
+from capbench.metrics.eccv import ANSWERS, IMAGE_OF, TEXT_IDS
 from capbench.metrics.novelty import Novelty
+from capbench.trial import small_world
 
 SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
 
@@ -24,6 +28,22 @@ def prepared(request):
             train = request.getfixturevalue("tmp_path") / "train.json"
             train.write_text('{"1": ["a dog", "a cat"]}')
             return Novelty(str(train))
+        if name == "eccv_caption":
+            return replace(part, data=str(lists_of_matches(request.getfixturevalue("tmp_path"))))
         return part
 
     return prepare
+
+
+def lists_of_matches(folder):
+    """The files of the package eccv-caption for the small world: each text also fits the next picture."""
+    samples = small_world()
+    texts = {str(5 * i + k): samples[i].id for i in range(len(samples)) for k in range(5)}
+    np.save(folder / TEXT_IDS, np.arange(len(texts)))
+    (folder / IMAGE_OF).write_text(json.dumps({text: [image] for text, image in texts.items()}))
+    after = dict(zip([s.id for s in samples], [s.id for s in samples[1:] + samples[:1]], strict=True))
+    fits = {text: [image, after[image]] for text, image in texts.items()}
+    (folder / ANSWERS["t2i"]).write_text(json.dumps(fits))
+    back = {s.id: [int(text) for text, images in fits.items() if s.id in images] for s in samples}
+    (folder / ANSWERS["i2t"]).write_text(json.dumps(back))
+    return folder

@@ -12,6 +12,7 @@ from capbench import idf, plugins
 from capbench.errors import CapbenchError, CheckFailed
 from capbench.needs import AllCaptions, Captions
 from capbench.ragged import ragged
+from capbench.resolve import closure
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
 from capbench.types import Column
 
@@ -41,10 +42,13 @@ POOLED = {"a failed caption is as if its item were not there"}
 
 
 def promised(part):
-    """What every metric promises, and what a pooled one promises instead."""
-    return (
-        SHORT_PROMISE - {"a failed caption moves no other row"} | POOLED if hasattr(part, "pooled") else SHORT_PROMISE
-    )
+    """What every metric promises, what a pooled one promises instead, and less of one that reads no caption."""
+    promise = SHORT_PROMISE
+    if hasattr(part, "pooled"):
+        promise = promise - {"a failed caption moves no other row"} | POOLED
+    if not any(isinstance(need, Captions) for need in closure(part.needs.values())):
+        promise = promise - {"an item without a caption is unscored"}
+    return promise
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_metric(name, prepared):
     part = prepared(name)
     passed = set(check_metric(part))
     assert passed >= promised(part)
-    if name != "self_retrieval":  # its rows are of bags, whose members depend on each other
+    if name not in ("self_retrieval", "retrieval"):  # its rows are of bags, whose members depend on each other
         assert {"permuting items permutes rows", "leaving an item out changes no other row"} <= passed or part.corpus
 
 
@@ -66,6 +70,8 @@ VARIANTS = [
     "refclipscore(prefix='')",
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
+    "retrieval(texts='captions')",
+    "retrieval(ties='pessimistic', each=2)",
     "chair(labels='references', compat=True)",
     "diversity(tokenizer='whitespace')",
     "self_cider(variant='d')",

@@ -120,7 +120,7 @@ def test_the_full_gallery_holds_all():
         ("blocks(size=0)", "size must be at least 1, not 0"),
         ("blocks(size=-3)", "size must be at least 1, not -3"),
         ("draws(size=1)", "size must be at least 2, not 1"),
-        ("draws(size=252)", "needs that many images; there are 251"),
+        ("draws(size=252)", "needs 252 images or more; there are 251"),
         ("blocks(size=252)", "makes no bag of 251 images"),
         ("blocks(order='sorted')", "'file' or 'random', not 'sorted'"),
         ("blocks(sise=3)", "did you mean size"),
