@@ -11,7 +11,7 @@ import click
 
 from capbench.errors import CapbenchError
 
-COMMANDS = ("run", "score", "list", "leaderboard", "metaeval", "cache", "doctor")
+COMMANDS = ("run", "score", "list", "leaderboard", "metaeval", "export-encoder", "cache", "doctor")
 INTERRUPTED = 130
 
 
@@ -28,7 +28,7 @@ class Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"capbench.cli.{cmd_name}_command").command
+        command: click.Command = importlib.import_module(f"capbench.cli.{cmd_name.replace('-', '_')}_command").command
         return command
 
 
