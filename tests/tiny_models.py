@@ -41,17 +41,22 @@ def livened(model) -> None:
                 parameter.mul_(50)
 
 
-def clip_folder(folder: Path, context: int = 20, eos: int | None = None) -> Path:
-    """A transformers CLIP with a BPE tokenizer of letters."""
+def long_clip_folder(folder: Path) -> Path:
+    """A transformers CLIP of 248 positions whose tokenizer says 77."""
+    return clip_folder(folder, positions=248, stated=77)
+
+
+def clip_folder(folder: Path, positions: int = 20, stated: int = 20) -> Path:
+    """A transformers CLIP with a BPE tokenizer of letters that says how many tokens its model reads."""
     import torch
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     torch.manual_seed(0)
-    tokenizer = letters(context)
+    tokenizer = letters(stated)
     text = {
         "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "max_position_embeddings": context, "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id if eos is None else eos, "pad_token_id": tokenizer.pad_token_id,
+        "num_attention_heads": 2, "max_position_embeddings": positions, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     config = CLIPConfig(text_config=text, vision_config=vision(), projection_dim=24)
     model = CLIPModel(config)
@@ -90,6 +95,14 @@ def siglip2_folder(folder: Path) -> Path:
     words().save_pretrained(folder)
     Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
     return folder
+
+
+def export_folder(folder: Path) -> Path:
+    """The open_clip model of ``open_clip_folder``, exported."""
+    from capbench import exporting
+
+    exporting.export(f"open_clip(model={str(open_clip_folder(folder / 'original'))!r})", str(folder / "export"))
+    return folder / "export"
 
 
 def vision() -> dict[str, int]:

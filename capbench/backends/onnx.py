@@ -143,6 +143,8 @@ def tower(path: Path, device: str) -> Callable[[Arrays], Floats]:
         raise MissingPart(f"this ONNX Runtime does not run on {device}", "use --device cpu, or pip install onnxruntime-gpu")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # threads that spin while they wait take the processor from those that decode pictures
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         made = onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # the library has an exception class for each of its codes

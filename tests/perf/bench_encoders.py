@@ -174,7 +174,7 @@ def once(options):
 
 def child(options, what, side, folder, out=""):
     """One measurement in a fresh process with an empty cache."""
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as cache:  # empty, so that everything is encoded
         words = [sys.executable, __file__, "--what", what, "--side", side, "--folder", str(folder), "--out", str(out)]
         words += ["--model", options.model, "--export", options.export]
         environment = {**os.environ, "CAPBENCH_CACHE": cache}
@@ -206,19 +206,46 @@ def difference(first, second):
     return np.abs(a - b).max(), n
 
 
+def show_speed(found, outs):
+    """The table of torch against ONNX Runtime."""
+    print(f"{'':26}{'torch':>12}{'onnx':>12}{'ratio':>9}")
+    for key in ("picture", "text"):
+        for unit in ("wall", "cpu"):
+            a, b = (median(found["speed", side], key, unit) for side in SIDES)
+            print(f"{key + ', ' + unit:26}{a:12.2f}{b:12.2f}{a / b:8.1f}x")
+    for unit in ("wall", "cpu"):
+        a, b = (median(found["forward", side], unit) for side in SIDES)
+        print(f"{'image tower alone, ' + unit:26}{a:12.2f}{b:12.2f}{a / b:8.1f}x")
+    worst, n = difference(*outs.values())
+    print(f"largest difference of a cosine, {n} photographs x {n} captions: {worst:.1e}")
+
+
+def show_overhead(found, sides):
+    """The table of the engine against a bare loop."""
+    print(f"{'':26}{'bare loop':>12}{'run':>12}{'ratio':>9}{'overhead':>10}")
+    for side in sides:
+        for unit in ("wall", "cpu"):
+            a, b = (median(found[what, side], unit) for what in ("bare", "run"))
+            print(f"{side + ', ' + unit:26}{a:12.2f}{b:12.2f}{b / a:8.2f}x{b - a:10.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--model", default=str(SHARED / "models" / "mini-baseline"))
+    parser.add_argument("--parts", nargs="+", choices=("speed", "overhead"), default=("speed", "overhead"))
+    parser.add_argument("--overhead-of", nargs="+", choices=SIDES, default=SIDES)
     for hidden in ("--what", "--side", "--folder", "--out", "--export"):
-        parser.add_argument(hidden, default="")
+        parser.add_argument(hidden, default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.what:
         print(json.dumps(once(options)))
         return
     from capbench import exporting
 
+    wanted = [(what, side) for what in ("speed", "forward") for side in SIDES if "speed" in options.parts]
+    wanted += [(what, side) for side in options.overhead_of for what in ("bare", "run") if "overhead" in options.parts]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "photos"
         folder.mkdir()
@@ -226,25 +253,15 @@ def main():
         options.export = str(Path(scratch) / "export")
         exporting.export(f"open_clip(model={options.model!r})", options.export)
         outs = {side: Path(scratch) / f"{side}.npz" for side in SIDES}
-        found = {(what, side): [] for what in ("speed", "forward", "bare", "run") for side in SIDES}
+        found = {key: [] for key in wanted}
         for _ in range(options.runs):
-            for what, side in found:
+            for what, side in wanted:
                 found[what, side].append(child(options, what, side, folder, outs[side]))
-        worst, n = difference(outs["torch"], outs["onnx"])
-    print(f"{count} photographs and captions, medians of {options.runs} processes a side, milliseconds an item")
-    print(f"{'':24}{'torch':>16}{'onnx':>16}{'ratio':>9}")
-    for name, key in (("picture", "picture"), ("text", "text")):
-        for unit in ("wall", "cpu"):
-            a, b = (median(found["speed", side], key, unit) for side in SIDES)
-            print(f"{name + ', ' + unit:24}{a:16.2f}{b:16.2f}{a / b:8.1f}x")
-    a, b = (median(found["forward", side], "wall") for side in SIDES)
-    print(f"{'image tower alone, wall':24}{a:16.2f}{b:16.2f}{a / b:8.1f}x")
-    print(f"largest difference of a cosine, {n} photographs x {n} captions: {worst:.1e}")
-    print(f"{'':24}{'bare loop':>16}{'capbench run':>16}{'ratio':>9}{'overhead':>10}")
-    for side in SIDES:
-        for unit in ("wall", "cpu"):
-            a, b = (median(found[what, side], unit) for what in ("bare", "run"))
-            print(f"{side + ', ' + unit:24}{a:16.2f}{b:16.2f}{b / a:8.2f}x{b - a:10.2f}")
+        print(f"{count} photographs and captions, medians of {options.runs} processes a side, milliseconds an item")
+        if "speed" in options.parts:
+            show_speed(found, outs)
+    if "overhead" in options.parts:
+        show_overhead(found, options.overhead_of)
 
 
 if __name__ == "__main__":
