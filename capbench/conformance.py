@@ -72,7 +72,9 @@ def look(folder: str, backends: Mapping[str, str] | None = None) -> list[Line]:
     """
     found = list(examples(Path(folder)))
     if not found:
-        raise UsageError(f"no example of CLIPScore or PAC-S in {folder}", "get the folder example of jmhessel/clipscore")
+        raise UsageError(
+            f"no example of CLIPScore or PAC-S in {folder}", "get the folder example of jmhessel/clipscore"
+        )
     return [each for place, example in found for each in lines(place, example, backends or {})]
 
 
@@ -89,7 +91,9 @@ def lines(place: Path, example: Example, backends: Mapping[str, str]) -> Iterato
     for metric, columns in example.published.items():
         needs_encoder = metric.endswith(("clipscore", "pacscore"))
         try:
-            bound = {example.encoder: backends.get(example.encoder) or default(example.encoder)} if needs_encoder else {}
+            bound = (
+                {example.encoder: backends.get(example.encoder) or default(example.encoder)} if needs_encoder else {}
+            )
             for which, file in enumerate(FILES):
                 run = api.score(
                     place / file, place / "refs.json", [metric], images=str(place / "images"), backends=bound
@@ -98,7 +102,10 @@ def lines(place: Path, example: Example, backends: Mapping[str, str]) -> Iterato
                     made = next(s.value for s in run.summaries if s.column == column)
                     yield compared(f"{example.name}/{file}: {column}", made, published[which], needs_encoder)
         except MissingPart as error:
-            yield line("missing", f"{example.name}: {metric}: {' '.join(error.message.split())}", error.cure)
+            what, _, cure = " ".join(error.message.split()).partition(" -> ")  # a plan has the cure in its words
+            yield line(
+                "missing", f"{example.name}: {metric}: {what.removeprefix('cannot start: ')}", error.cure or cure
+            )
         except CapbenchError as error:
             yield line("broken", f"{example.name}: {metric}: {error.message}", error.cure)
 

@@ -15,8 +15,8 @@ import numpy as np
 from capbench import plugins
 from capbench.errors import CheckFailed, MissingPart, UsageError
 from capbench.images import reference
-from capbench.needs import Vector, Vectors
 from capbench.needs import Images as Pictures
+from capbench.needs import Vector, Vectors
 from capbench.trial import small_world
 from capbench.types import ImageRef
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-WORDS = "a an the cat dog dogs run runs red on two sleep photo depicts".split()
+WORDS = ["a", "an", "the", "cat", "dog", "dogs", "run", "runs", "red", "on", "two", "sleep", "photo", "depicts"]
 VIT = {
     "embed_dim": 24, "quick_gelu": True,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 48, "head_width": 16, "patch_size": 8},
@@ -123,8 +123,8 @@ def siglip_text() -> dict[str, int]:
 
 def letters(context: int):
     """CLIP's own tokenizer class with single bytes for a vocabulary."""
-    from transformers import CLIPTokenizer
     from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
 
     alphabet = sorted(ByteLevel.alphabet())
     pieces = [*alphabet, *(a + "</w>" for a in alphabet), "do", "dog</w>", "<|startoftext|>", "<|endoftext|>"]

@@ -68,7 +68,9 @@ def graph(module: Any, inputs: Arrays, path: Path) -> None:
             raise CapbenchError(f"torch cannot export this encoder: {type(error).__name__}: {error}") from error
 
 
-def of_merges(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]], special: Sequence[int], context: int) -> Any:
+def of_merges(
+    vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]], special: Sequence[int], context: int
+) -> Any:
     """CLIP's byte pairs as a ``tokenizers.Tokenizer`` that truncates and fills up with 0, as open_clip does."""
     from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 
@@ -105,5 +107,3 @@ def of_fast(tokenizer: Any, context: int) -> Any:
         direction=tokenizer.padding_side, pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token, length=context
     )
     return made
-
-

@@ -82,7 +82,9 @@ class Onnx:
         folder = Path(self.folder)
         absent = [name for name in (CARD, IMAGE, TEXT, TOKENIZER) if not (folder / name).is_file()]
         if absent:
-            return Problem(f"no exported encoder in {folder}: {absent[0]} is missing", "capbench export-encoder SPEC DIR")
+            return Problem(
+                f"no exported encoder in {folder}: {absent[0]} is missing", "capbench export-encoder SPEC DIR"
+            )
         try:
             read_card(folder)
         except BadData as error:
@@ -140,7 +142,9 @@ def tower(path: Path, device: str) -> Callable[[Arrays], Floats]:
 
     provider = PROVIDERS.get(device.partition(":")[0])
     if provider not in onnxruntime.get_available_providers():
-        raise MissingPart(f"this ONNX Runtime does not run on {device}", "use --device cpu, or pip install onnxruntime-gpu")
+        raise MissingPart(
+            f"this ONNX Runtime does not run on {device}", "use --device cpu, or pip install onnxruntime-gpu"
+        )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # threads that spin while they wait take the processor from those that decode pictures

@@ -162,7 +162,9 @@ def of_name(model: str, weights: str) -> Source:
     tag = open_clip.get_pretrained_cfg(model, weights)
     if not tag:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
-        raise CapbenchError(f"{model} has no weights {weights!r}, and there is no such file", f"it has: {tags or 'none'}")
+        raise CapbenchError(
+            f"{model} has no weights {weights!r}, and there is no such file", f"it has: {tags or 'none'}"
+        )
     if quick and not tag.get("quick_gelu"):
         plain = model.removesuffix("-quickgelu")
         raise CapbenchError(f"the weights {weights!r} were trained without QuickGELU", f"write model={plain!r}")

@@ -90,7 +90,9 @@ class Pixels:
         if any(missing):
             borders = (missing[0] // 2, missing[1] // 2, (missing[0] + 1) // 2, (missing[1] + 1) // 2)
             image = ImageOps.expand(image, borders, fill=(self.fill,) * 3)
-        left, top = (self._half(has - wanted) for has, wanted in zip(image.size, (self.width, self.height), strict=True))
+        left, top = (
+            self._half(has - wanted) for has, wanted in zip(image.size, (self.width, self.height), strict=True)
+        )
         if image.size == (self.width, self.height):
             return image
         return image.crop((left, top, left + self.width, top + self.height))

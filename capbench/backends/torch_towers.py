@@ -70,7 +70,9 @@ def usable(device: str) -> Any:
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise MissingPart(f"torch cannot use the device {device!r}: {reason}", "use --device cpu, cuda or mps") from error
+        raise MissingPart(
+            f"torch cannot use the device {device!r}: {reason}", "use --device cpu, cuda or mps"
+        ) from error
     return place
 
 

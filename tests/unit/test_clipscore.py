@@ -77,7 +77,10 @@ def test_the_prefix_is_put_before_captions_and_references_and_not_before_picture
 
 def test_pacscore_is_clipscore_with_weight_two_on_an_encoder_of_its_own():
     assert PacScore().rows(IMAGE, TEXT)["pacscore"] == pytest.approx([1.2, 0, 0, 2], abs=1e-6)
-    assert PacScore().needs == {"image": Vectors(Images(), "pac"), "text": Vectors(Captions(), "pac", "A photo depicts ")}
+    assert PacScore().needs == {
+        "image": Vectors(Images(), "pac"),
+        "text": Vectors(Captions(), "pac", "A photo depicts "),
+    }
     # PAC-S 1.2; the best reference at cosine 0.8, which has no weight: 2 * 1.2 * 0.8 / 2.0
     rows = RefPacScore().rows(
         np.array([[1, 0]], np.float32), np.array([[0.6, 0.8]], np.float32),

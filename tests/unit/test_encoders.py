@@ -302,7 +302,13 @@ def test_an_export_in_the_cache_computes_in_the_encoder_s_name(tiny, own_cache, 
 @pytest.mark.torch
 @pytest.mark.parametrize(
     ("change", "value"),
-    [("source", "open_clip/other@0/fp32"), ("cosine", 5e-5), ("vector", 5e-5), ("onnxruntime", "1.0"), ("agreement", None)],
+    [
+        ("source", "open_clip/other@0/fp32"),
+        ("cosine", 5e-5),
+        ("vector", 5e-5),
+        ("onnxruntime", "1.0"),
+        ("agreement", None),
+    ],
 )
 def test_an_export_that_was_not_found_equal_here_does_not(tiny, own_cache, change, value):
     spec = f"open_clip(model={str(tiny('open_clip_folder'))!r})"
@@ -353,7 +359,11 @@ def test_a_damaged_export_is_named(tiny, tmp_path):
     folder = tmp_path / "export"
     shutil.copytree(tiny("export_folder"), folder)
     card = json.loads((folder / CARD).read_text())
-    for change, words in (({"format": 2}, "of format 2"), ({"clean": "stem"}, "cleaned by one of"), ({"more": 1}, "more")):
+    for change, words in (
+        ({"format": 2}, "of format 2"),
+        ({"clean": "stem"}, "cleaned by one of"),
+        ({"more": 1}, "more"),
+    ):
         (folder / CARD).write_text(json.dumps(card | change))
         assert words in Onnx(str(folder)).check().what
     (folder / CARD).write_text(codec.to_json(card))
@@ -370,7 +380,12 @@ def test_texts_are_cleaned_as_open_clip_does(tiny, name):
     tiny("open_clip_folder")
     from open_clip.tokenizer import get_clean_fn
 
-    texts = [*exporting.AWKWARD, *TEXTS, "under_score's \u201cquotes\u201d -- dash", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")]
+    texts = [
+        *exporting.AWKWARD,
+        *TEXTS,
+        "under_score's \u201cquotes\u201d -- dash",
+        "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+    ]
     ours, theirs = onnx.cleaner(name), get_clean_fn(name)
     assert [ours(text) for text in texts] == [theirs(text) for text in texts]
 
