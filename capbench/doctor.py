@@ -20,6 +20,10 @@ EXTRAS = {
     "sacrebleu": "lang",
     "MeCab": "ja",
     "bert_score": "bert",
+    "open_clip": "clip",
+    "transformers": "hf",
+    "onnxruntime": "onnx",
+    "onnxscript": "export",
 }  # module -> the extra that brings it
 Line = dict[str, str]
 

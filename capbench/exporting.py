@@ -15,8 +15,7 @@ import numpy as np
 from capbench import plugins
 from capbench.errors import CheckFailed, MissingPart, UsageError
 from capbench.images import reference
-from capbench.needs import Images as Pictures
-from capbench.needs import Vector, Vectors
+from capbench.needs import Images, Vector, Vectors
 from capbench.trial import small_world
 from capbench.types import ImageRef
 
@@ -25,9 +24,10 @@ ALLOWED = 1e-4  # the largest difference of a cosine that an export may have
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # what tokenizers do differently when they are not the same: case, digits, entities, broken encodings, long texts
 AWKWARD = (
-    "", " ", "A PHOTO of 3 DOGS & 12 cats!!", "it's the dog's; they're we'll", "caf\u00e9 \u65e5\u672c\u8a9e \U0001f600 na\u00efve",
-    "&amp;lt;b&amp;gt; &quot;quoted&quot;", "sch\u00c3\u00b6n \u00e2\u20ac\u201c mojibake", "tab\tnew\nline\u00a0blank\u200bjoin", "word " * 400,
-    "<end_of_text> in a caption", "a_b__c #tag @name 50% $5", "\u0130stanbul \u01c5 \ufb01sh \u00df", "\x00\x01 control",
+    "", " ", "A PHOTO of 3 DOGS & 12 cats!!", "it's the dog's; they're we'll", "&amp;lt;b&amp;gt; &quot;quoted&quot;",
+    "caf\u00e9 \u65e5\u672c\u8a9e \U0001f600 na\u00efve", "sch\u00c3\u00b6n \u00e2\u20ac\u201c mojibake",
+    "tab\tnew\nline\u00a0blank\u200bjoin", "word " * 400, "<end_of_text> in a caption",
+    "a_b__c #tag @name 50% $5", "\u0130stanbul \u01c5 \ufb01sh \u00df", "\x00\x01 control",
 )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def compare(first: Any, second: Any, pictures: Sequence[ImageRef], texts: Sequen
 
 def vectors(encoder: Any, pictures: Sequence[ImageRef], texts: Sequence[str]) -> tuple[list[Any], list[Any]]:
     """Unit vectors, as the metrics get them."""
-    need = Vectors(Pictures())
+    need = Vectors(Images())
     with encoder.open("cpu") as session:
         return list(need.compute(session, pictures)), list(need.compute(session, texts))
 

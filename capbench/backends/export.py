@@ -86,7 +86,7 @@ def of_merges(
         (start, special[0]), (end, special[1]),
     ])  # fmt: skip
     made.enable_truncation(context)
-    made.enable_padding(pad_id=0, pad_token="!", length=context)
+    made.enable_padding(pad_id=0, length=context)
     return made
 
 

@@ -58,9 +58,9 @@ class OpenClip:
 
     model: a name as ``open_clip.list_models()`` has it; a folder with ``open_clip_config.json``, with or without
     ``local-dir:``; or a model config, a JSON file. weights: a pretrained tag, or a checkpoint file (which may stand
-    in a folder's weights' place). precision: fp32, bf16 or fp16. runtime: 'auto' lets an export in the cache compute on the
-    CPU if it was found equal; 'torch' never does; 'onnx' insists on it. batch, threads: pictures a forward pass, and
-    threads that decode them (0: as many as cores).
+    in a folder's weights' place). precision: fp32, bf16 or fp16. runtime: 'auto' lets an export in the cache compute
+    on the CPU if it was found equal; 'torch' never does; 'onnx' insists on it. batch, threads: items a forward pass,
+    and threads that decode pictures (0: as many as cores).
     """
 
     name: ClassVar[str] = "open_clip"
@@ -238,7 +238,7 @@ def config_folder(config: Path, scratch: Path) -> Path:
 
 
 def is_script(weights: Path) -> bool:
-    """Whether a checkpoint is a TorchScript archive, as OpenAI's own files are; torch reads those in a way of its own."""
+    """Whether a checkpoint is a TorchScript archive, as OpenAI's own are, which torch reads in a way of its own."""
     if not zipfile.is_zipfile(weights):
         return False
     with zipfile.ZipFile(weights) as archive:

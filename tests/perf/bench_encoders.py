@@ -184,12 +184,9 @@ def child(options, what, side, folder, out=""):
 
 def median(rows, *keys):
     """The median of a figure over runs."""
-    values = []
-    for row in rows:
-        for key in keys:
-            row = row[key]
-        values.append(row)
-    return statistics.median(values)
+    for key in keys:
+        rows = [row[key] for row in rows]
+    return statistics.median(rows)
 
 
 def difference(first, second):

@@ -238,9 +238,9 @@ def test_weights_of_another_model_are_refused_in_words(tiny, tmp_path):
     (other / "open_clip_config.json").write_text(json.dumps(config))
     with pytest.raises(CapbenchError, match="open_clip cannot load other"), OpenClip(model=str(other)).open("cpu"):
         pass
-    with pytest.raises(MissingPart, match="torch cannot use the device 'nowhere'"):
-        with OpenClip(model=str(tiny("open_clip_folder"))).open("nowhere"):
-            pass
+    backend = OpenClip(model=str(tiny("open_clip_folder")))
+    with pytest.raises(MissingPart, match="torch cannot use the device 'nowhere'"), backend.open("nowhere"):
+        pass
 
 
 @pytest.mark.torch
