@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
-from capbench.backends.onnx import Onnx
 from capbench.backends.pixels import Pixels, of_transformers
-from capbench.backends.routes import route, route_problem
-from capbench.backends.torch_towers import Loaded, precision_problem, torch_session
+from capbench.backends.routes import opened, route_problem
+from capbench.backends.torch_towers import Loaded, precision_problem, tower
 from capbench.errors import CapbenchError, MissingPart
 from capbench.protocols import Problem
 from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
@@ -59,17 +58,9 @@ class Hf:
             return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
         return precision_problem(self.precision) or route_problem(self.runtime, self.precision, self.fingerprint)
 
-    @contextmanager
-    def open(self, device: str) -> Iterator[Session]:
+    def open(self, device: str) -> AbstractContextManager[Session]:
         """Load the model, or the export that stands for it."""
-        export = route(self.runtime, self.precision, device, self.fingerprint)
-        opening = (
-            Onnx(str(export), self.batch, self.threads).open(device)
-            if export
-            else torch_session(self.load(), device, self.precision, self.batch, self.threads)
-        )
-        with opening as session:
-            yield session
+        return opened(self, device)
 
     def load(self) -> Loaded:
         """The model in memory.
@@ -121,7 +112,8 @@ def loaded(folder: Path) -> Loaded:
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise CapbenchError(f"{type(model).__name__} in {folder} does not encode both pictures and texts")
     context = int(model.config.text_config.max_position_embeddings)
-    image, text = both_towers(model)
+    image = tower(model, lambda arrays: pooled(model.get_image_features(**arrays)))
+    text = tower(model, lambda arrays: pooled(model.get_text_features(**arrays)))
 
     def prepare(picture: Any) -> Arrays:
         found = shown(images=picture, return_tensors="np")
@@ -156,29 +148,6 @@ class Cutter:
         return Tokens(arrays, np.array(lengths) > self._context)
 
 
-def both_towers(model: Any) -> tuple[Any, Any]:
-    """The model's two halves as modules that take arrays by name."""
-    import torch
-
-    class ImageTower(torch.nn.Module):  # type: ignore[misc] # torch is not there when types are checked
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, **arrays: Any) -> Any:
-            return pooled(self.model.get_image_features(**arrays))
-
-    class TextTower(torch.nn.Module):  # type: ignore[misc] # the same
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, **arrays: Any) -> Any:
-            return pooled(self.model.get_text_features(**arrays))
-
-    return ImageTower(), TextTower()
-
-
 def pooled(features: Any) -> Any:
-    """The vectors: transformers 5 hands them over among others, earlier versions by themselves."""
+    """The vectors, which most models hand over among others and some by themselves."""
     return getattr(features, "pooler_output", features)

@@ -7,7 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +16,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
-from capbench.backends.onnx import Onnx
 from capbench.backends.pixels import Pixels, of_open_clip
-from capbench.backends.routes import route, route_problem
-from capbench.backends.torch_towers import Loaded, precision_problem, torch_session
+from capbench.backends.routes import opened, route_problem
+from capbench.backends.torch_towers import Loaded, precision_problem, tower
 from capbench.errors import BadData, CapbenchError
 from capbench.protocols import Problem
 from capbench.weights import DESCRIPTIONS, files, files_digest, hub_file
@@ -88,17 +87,9 @@ class OpenClip:
             return Problem(error.message, error.cure)
         return precision_problem(self.precision) or route_problem(self.runtime, self.precision, self.fingerprint)
 
-    @contextmanager
-    def open(self, device: str) -> Iterator[Session]:
+    def open(self, device: str) -> AbstractContextManager[Session]:
         """Load the model, or the export that stands for it."""
-        export = route(self.runtime, self.precision, device, self.fingerprint)
-        opening = (
-            Onnx(str(export), self.batch, self.threads).open(device)
-            if export
-            else torch_session(self.load(), device, self.precision, self.batch, self.threads)
-        )
-        with opening as session:
-            yield session
+        return opened(self, device)
 
     def load(self) -> Loaded:
         """The model in memory.
@@ -213,7 +204,8 @@ def loaded(source: Source) -> Loaded:
             ) from error
     settings = open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg)
     shown = open_clip.transform.image_transform_v2(settings, is_train=False)
-    image, text = both_towers(model)
+    image = tower(model, lambda arrays: model.encode_image(arrays["pixel_values"]))
+    text = tower(model, lambda arrays: model.encode_text(arrays["input_ids"]))
 
     def prepare(picture: Any) -> Arrays:
         return {"pixel_values": shown(picture).numpy()}
@@ -243,29 +235,6 @@ def is_script(weights: Path) -> bool:
         return False
     with zipfile.ZipFile(weights) as archive:
         return any(name.endswith("constants.pkl") for name in archive.namelist())
-
-
-def both_towers(model: Any) -> tuple[Any, Any]:
-    """The model's two halves as modules that take arrays by name."""
-    import torch
-
-    class ImageTower(torch.nn.Module):  # type: ignore[misc] # torch is not there when types are checked
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, pixel_values: Any) -> Any:
-            return self.model.encode_image(pixel_values)
-
-    class TextTower(torch.nn.Module):  # type: ignore[misc] # the same
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: Any) -> Any:
-            return self.model.encode_text(input_ids)
-
-    return ImageTower(), TextTower()
 
 
 @contextmanager

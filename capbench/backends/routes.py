@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+from capbench.backends.encoding import Session
 from capbench.backends.onnx import CARD, Onnx, read_card
+from capbench.backends.torch_towers import torch_session
 from capbench.errors import MissingPart
 from capbench.paths import cache_root
 from capbench.protocols import Problem
@@ -53,6 +57,14 @@ def route(runtime: str, precision: str, device: str, fingerprint: Callable[[], s
     if folder is None and runtime == "onnx":
         raise MissingPart("no export in the cache stands for this encoder", EXPORT)
     return folder
+
+
+def opened(encoder: Any, device: str) -> AbstractContextManager[Session]:
+    """A session of an encoder of torch (``OpenClip`` or ``Hf``): of the export that stands for it, or its own."""
+    export = route(encoder.runtime, encoder.precision, device, encoder.fingerprint)
+    if export is not None:
+        return Onnx(str(export), encoder.batch, encoder.threads).open(device)
+    return torch_session(encoder.load(), device, encoder.precision, encoder.batch, encoder.threads)
 
 
 def route_problem(runtime: str, precision: str, fingerprint: Callable[[], str]) -> Problem | None:

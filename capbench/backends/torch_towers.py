@@ -37,6 +37,21 @@ class Loaded:
     tokenizer: Callable[[], tuple[Any, str]]
 
 
+def tower(model: Any, call: Callable[[Any], Any]) -> Any:
+    """Half of a model as a module that takes arrays by name. call: those arrays as tensors -> features."""
+    import torch
+
+    class Tower(torch.nn.Module):  # type: ignore[misc] # torch is not there when types are checked
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, **arrays: Any) -> Any:
+            return call(arrays)
+
+    return Tower()
+
+
 def precision_problem(precision: str) -> Problem | None:
     """Whether there is such a precision."""
     if precision in PRECISIONS:

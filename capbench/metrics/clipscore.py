@@ -29,6 +29,11 @@ def paired_cosines(a: Floats, b: Floats) -> Array:
     return cosines
 
 
+def paired_needs(encoder: str, prefix: str) -> Mapping[str, Need]:
+    """Vectors of the pictures and of the prefixed captions."""
+    return {"image": Vectors(Images(), encoder), "text": Vectors(Captions(), encoder, prefix)}
+
+
 @dataclass(frozen=True, slots=True)
 class ClipScore:
     """CLIPScore: weight * max(cos(image, caption), 0)."""
@@ -44,10 +49,7 @@ class ClipScore:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Vectors of the pictures and of the captions."""
-        return {
-            "image": Vectors(Images(), self.encoder),
-            "text": Vectors(Captions(), self.encoder, self.prefix),
-        }
+        return paired_needs(self.encoder, self.prefix)
 
     def rows(self, image: Floats, text: Floats) -> Mapping[str, Array]:
         """One score an item. image, text: unit rows, items x width."""
@@ -73,11 +75,8 @@ class RefClipScore:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Vectors of the pictures, the captions and the references."""
-        return {
-            "image": Vectors(Images(), self.encoder),
-            "text": Vectors(Captions(), self.encoder, self.prefix),
-            "references": Vectors(References(), self.encoder, self.prefix),
-        }
+        references = Vectors(References(), self.encoder, self.prefix)
+        return {**paired_needs(self.encoder, self.prefix), "references": references}
 
     def rows(self, image: Floats, text: Floats, references: Ragged[Floats]) -> Mapping[str, Array]:
         """One score an item; NaN where an item has no reference."""
@@ -127,10 +126,7 @@ class ClipCosine:
     @property
     def needs(self) -> Mapping[str, Need]:
         """As for CLIPScore."""
-        return {
-            "image": Vectors(Images(), self.encoder),
-            "text": Vectors(Captions(), self.encoder, self.prefix),
-        }
+        return paired_needs(self.encoder, self.prefix)
 
     def rows(self, image: Floats, text: Floats) -> Mapping[str, Array]:
         """One cosine an item. image, text: unit rows, items x width."""
