@@ -7,7 +7,6 @@ with two repairs that transformers 5 made necessary, see ``mended``. Nothing hea
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import warnings
@@ -22,6 +21,7 @@ import numpy as np
 from capbench.errors import CapbenchError
 from capbench.languages import readable
 from capbench.protocols import Problem
+from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 if TYPE_CHECKING:
     from capbench.types import Array
@@ -30,7 +30,6 @@ LIBRARY = "pip install 'capbench[bert]'"
 # what the library picks for a language (its table ``lang2model``; a test compares the two)
 MODELS = {"en": "roberta-large", "zh": "bert-base-chinese", "tr": "dbmdz/bert-base-turkish-cased"}
 OTHER_MODEL = "bert-base-multilingual-cased"
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")  # what configurations call their number
 USUAL_LENGTH = 512  # where neither tokenizer nor model says how long a text may be
 
@@ -88,21 +87,11 @@ class Setting:
 
     def folder(self) -> Path | None:
         """Where the model is: the folder itself, or the hub's cache."""
-        if (Path(self.model) / "config.json").is_file():
-            return Path(self.model)
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
-
-        try:
-            found = try_to_load_from_cache(self.model, "config.json")
-        except HFValidationError:
-            return None
-        return Path(found).parent if isinstance(found, str) else None
+        return model_folder(self.model)
 
     def name(self) -> str:
         """What the model is called in signatures: its id, or the folder's name."""
-        path = Path(self.model)
-        return path.resolve().name if (path / "config.json").is_file() else self.model
+        return model_name(self.model)
 
     def layers(self) -> int:
         """How many layers are read; 0 where nobody says."""
@@ -144,30 +133,6 @@ class Setting:
             warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
             found = scorer.score([readable(text) for text in captions], lists, batch_size=self.batch)
         return np.stack([part.numpy() for part in found]).astype(np.float64)
-
-
-def files(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """The files of a folder by name, each pattern's in turn."""
-    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-
-
-def model_digest(folder: Path) -> str:
-    """A hash of weights, configuration and vocabulary, read anew only when a file has changed."""
-    names = (*WEIGHTS, "*.json", "*.txt", "*.model")
-    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files(folder, names))
-    return stamped_digest(stamps)
-
-
-@lru_cache(maxsize=8)
-def stamped_digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    """The hash of these files' names and bytes."""
-    state = hashlib.blake2b(digest_size=8)
-    for path, size, _ in stamps:
-        state.update(f"{Path(path).name}\n{size}\n".encode())
-        with Path(path).open("rb") as file:
-            while block := file.read(1 << 24):
-                state.update(block)
-    return state.hexdigest()
 
 
 @lru_cache(maxsize=1)

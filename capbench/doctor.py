@@ -22,6 +22,10 @@ EXTRAS = {
     "bert_score": "bert",
     "eccv_caption": "eccv",
     "faiss": "faiss",
+    "open_clip": "clip",
+    "transformers": "hf",
+    "onnxruntime": "onnx",
+    "onnxscript": "export",
 }  # module -> the extra that brings it
 Line = dict[str, str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import stat
@@ -126,3 +127,21 @@ def tiny_bert(tmp_path_factory) -> Path:
     transformers.BertModel(config).save_pretrained(folder)
     transformers.BertTokenizer(vocab=vocabulary).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """tiny(NAME) -> the folder of a small seeded dual encoder; the names are the functions of tiny_models.py."""
+    for module, extra in (("torch", "clip"), ("open_clip", "clip"), ("transformers", "hf"), ("onnxscript", "export")):
+        pytest.importorskip(module, reason=f"pip install 'capbench[{extra}]': this test loads a small model")
+    found = importlib.util.spec_from_file_location("tiny_models", ROOT / "tests" / "tiny_models.py")
+    models = importlib.util.module_from_spec(found)
+    found.loader.exec_module(models)
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = getattr(models, name)(tmp_path_factory.mktemp("models") / name.replace("_", "-"))
+        return made[name]
+
+    return make

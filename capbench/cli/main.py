@@ -13,7 +13,7 @@ from capbench.errors import CapbenchError
 
 COMMANDS = (
     "run", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements", "idf",
-    "bags", "cache", "doctor",
+    "bags", "export-encoder", "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
 
@@ -31,7 +31,7 @@ class Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"capbench.cli.{cmd_name}_command").command
+        command: click.Command = importlib.import_module(f"capbench.cli.{cmd_name.replace('-', '_')}_command").command
         return command
 
 

@@ -67,6 +67,8 @@ VARIANTS = [
     "cider(lang='zh')",
     "rouge_l(lang='de')",
     "clipscore(prefix='', weight=1)",
+    "clip_cosine(prefix='A photo depicts ')",
+    "refpacscore(prefix='')",
     "refclipscore(prefix='')",
     "self_retrieval(ties='pessimistic')",
     "self_retrieval(ties='optimistic')",
@@ -111,11 +113,17 @@ def test_cider_with_the_frequencies_of_coco():
     assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.java if "java" in n else ()) for n in own("backends")]
-)
-def test_backend(name):
-    backend = build("backends", name)
+MODELS = {"open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder"}  # small seeded ones
+SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys(MODELS, pytest.mark.torch)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends")])
+def test_backend(name, request):
+    spec = name
+    if name in MODELS:
+        folder = str(request.getfixturevalue("tiny")(MODELS[name]))
+        spec = f"{name}({'folder' if name == 'onnx' else 'model'}={folder!r})"
+    backend = build("backends", spec)
     if "java" in name and backend.check() is not None:
         pytest.skip(backend.check().what)
     passed = check_backend(backend)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from capbench.metrics.clipscore import ClipScore, RefClipScore
+from capbench.metrics.clipscore import ClipCosine, ClipScore, PacScore, RefClipScore, RefPacScore
 from capbench.needs import Captions, Images, References, Vectors
 from capbench.ragged import Ragged
 
@@ -73,3 +73,22 @@ def test_the_prefix_is_put_before_captions_and_references_and_not_before_picture
     assert needs["text"].inputs("dog") == ["P dog"]
     assert ClipScore().needs["text"].inputs("a dog") == ["A photo depicts a dog"]
     assert ClipScore().needs["text"] in RefClipScore().needs.values()
+
+
+def test_pacscore_is_clipscore_with_weight_two_on_an_encoder_of_its_own():
+    assert PacScore().rows(IMAGE, TEXT)["pacscore"] == pytest.approx([1.2, 0, 0, 2], abs=1e-6)
+    assert PacScore().needs == {
+        "image": Vectors(Images(), "pac"),
+        "text": Vectors(Captions(), "pac", "A photo depicts "),
+    }
+    # PAC-S 1.2; the best reference at cosine 0.8, which has no weight: 2 * 1.2 * 0.8 / 2.0
+    rows = RefPacScore().rows(
+        np.array([[1, 0]], np.float32), np.array([[0.6, 0.8]], np.float32),
+        Ragged(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 2])),
+    )  # fmt: skip
+    assert rows["refpacscore"] == pytest.approx([0.96], abs=1e-6)
+
+
+def test_the_cosine_is_neither_weighed_nor_floored():
+    assert ClipCosine().rows(IMAGE, TEXT)["clip_cosine"] == pytest.approx([0.6, 0, -0.6, 1], abs=1e-6)
+    assert ClipCosine().needs["text"].inputs("a dog") == ["a dog"]

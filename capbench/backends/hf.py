@@ -1,0 +1,153 @@
+"""Encoders of transformers: CLIP, also with a longer context, SigLIP and SigLIP 2; no code of a model's own is run."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
+from capbench.backends.pixels import Pixels, of_transformers
+from capbench.backends.routes import opened, route_problem
+from capbench.backends.torch_towers import Loaded, precision_problem, tower
+from capbench.errors import CapbenchError, MissingPart
+from capbench.protocols import Problem
+from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
+
+LIBRARIES = ("torch", "transformers")
+INSTALL = "pip install 'capbench[hf]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Hf:
+    """A transformers model with ``get_image_features`` and ``get_text_features``.
+
+    model: a hub id that is in the hub's cache, or a folder that ``save_pretrained`` wrote, with the tokenizer and
+    the image processor in it. precision, runtime, batch, threads: as for ``open_clip``.
+    """
+
+    name: ClassVar[str] = "hf"
+    kind: ClassVar[str] = "encoder"
+
+    model: str
+    precision: str = "fp32"
+    runtime: str = field(default="auto", metadata={"signed": False})
+    batch: int = field(default=BATCH, metadata={"signed": False})
+    threads: int = field(default=0, metadata={"signed": False})
+
+    def fingerprint(self) -> str:
+        """hf/MODEL@DIGEST/PRECISION; the digest is of weights, configuration and vocabulary."""
+        return f"hf/{model_name(self.model)}@{model_digest(self._folder())}/{self.precision}"
+
+    def check(self) -> Problem | None:
+        """The first thing that is missing, if any."""
+        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+        if lacking:
+            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
+        try:
+            folder = self._folder()
+        except MissingPart as error:
+            return Problem(error.message, error.cure)
+        if not files(folder, WEIGHTS):
+            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
+        return precision_problem(self.precision) or route_problem(self.runtime, self.precision, self.fingerprint)
+
+    def open(self, device: str) -> AbstractContextManager[Session]:
+        """Load the model, or the export that stands for it."""
+        return opened(self, device)
+
+    def load(self) -> Loaded:
+        """The model in memory.
+
+        Raises:
+            CapbenchError: in the words of transformers.
+        """
+        return loaded(self._folder())
+
+    def _folder(self) -> Path:
+        """Where the model is.
+
+        Raises:
+            MissingPart: nowhere.
+        """
+        folder = model_folder(self.model)
+        if folder is None:
+            raise MissingPart(
+                f"no model {self.model!r}: neither a folder with a config.json nor in the hub's cache",
+                f"hf download {self.model}, or give a folder: hf(model='FOLDER')",
+            )
+        return folder
+
+
+def loaded(folder: Path) -> Loaded:
+    """A model in memory, with the library's own preparation of pictures and texts.
+
+    Raises:
+        CapbenchError: it cannot be loaded, or it is no dual encoder.
+    """
+    import torch
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    quiet: Any = logging
+    quiet.disable_progress_bar()
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecations inside the library
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, **local)
+            cut_up = AutoTokenizer.from_pretrained(folder, **local)
+            shown = AutoImageProcessor.from_pretrained(folder, backend="pil", **local)
+    except Exception as error:  # whatever a folder can hold
+        raise CapbenchError(
+            f"transformers cannot load {folder}: {type(error).__name__}: {error}",
+            "the folder needs the model, its tokenizer and its image processor; SigLIP also: pip install sentencepiece",
+        ) from error
+    if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
+        raise CapbenchError(f"{type(model).__name__} in {folder} does not encode both pictures and texts")
+    context = int(model.config.text_config.max_position_embeddings)
+    image = tower(model, lambda arrays: pooled(model.get_image_features(**arrays)))
+    text = tower(model, lambda arrays: pooled(model.get_text_features(**arrays)))
+
+    def prepare(picture: Any) -> Arrays:
+        found = shown(images=picture, return_tensors="np")
+        return {name: np.asarray(found[name])[0] for name in shown.model_input_names}
+
+    def fast() -> tuple[Any, str]:
+        from capbench.backends.export import of_fast
+
+        return of_fast(cut_up, context), ""
+
+    def pixels() -> Pixels:
+        return of_transformers(shown)
+
+    return Loaded(image, text, prepare, Cutter(cut_up, context), pixels, fast)
+
+
+class Cutter:
+    """A transformers tokenizer that always fills up to the model's context, so that no batch changes a number."""
+
+    def __init__(self, tokenizer: Any, context: int) -> None:
+        self._tokenizer, self._context = tokenizer, context
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """The arrays that the tokenizer says its model takes, and which texts were truncated."""
+        long = {"padding": False, "truncation": False, "return_attention_mask": False, "verbose": False}
+        lengths = [len(ids) for ids in self._tokenizer(list(texts), **long)["input_ids"]]
+        found = self._tokenizer(
+            list(texts), padding="max_length", truncation=True, max_length=self._context, return_tensors="np"
+        )
+        wanted = [name for name in self._tokenizer.model_input_names if name in ("input_ids", "attention_mask")]
+        arrays = {name: np.asarray(found[name], np.int64) for name in wanted}
+        return Tokens(arrays, np.array(lengths) > self._context)
+
+
+def pooled(features: Any) -> Any:
+    """The vectors, which most models hand over among others and some by themselves."""
+    return getattr(features, "pooler_output", features)

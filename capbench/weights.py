@@ -1,0 +1,67 @@
+"""Files of models: where the hub's own tools have put them, and what stands for their content in signatures.
+
+Nothing is fetched here, so a run's model cannot change under it; the plan says what is missing and what to type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+DESCRIPTIONS = ("*.json", "*.txt", "*.model")  # configurations, vocabularies, merges
+
+
+def files(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files of a folder by name, each pattern's in turn."""
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
+def model_digest(folder: Path) -> str:
+    """A hash of weights, configuration and vocabulary in a folder."""
+    return files_digest(files(folder, (*WEIGHTS, *DESCRIPTIONS)))
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """A hash of files' names and bytes, read anew only when one of them has changed."""
+    return stamped_digest(tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths))
+
+
+@lru_cache(maxsize=32)
+def stamped_digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
+    """The hash of these files' names and bytes."""
+    state = hashlib.blake2b(digest_size=8)
+    for path, size, _ in stamps:
+        state.update(f"{Path(path).name}\n{size}\n".encode())
+        with Path(path).open("rb") as file:
+            while block := file.read(1 << 24):
+                state.update(block)
+    return state.hexdigest()
+
+
+def hub_file(model: str, name: str) -> Path | None:
+    """A file of a model in the hub's cache; None where it is not there, or ``model`` cannot be a hub id."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(model, name)
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def model_folder(model: str) -> Path | None:
+    """Where a transformers model is: the folder itself, or its snapshot in the hub's cache."""
+    if (Path(model) / "config.json").is_file():
+        return Path(model)
+    config = hub_file(model, "config.json")
+    return config.parent if config else None
+
+
+def model_name(model: str) -> str:
+    """What a transformers model is called in signatures: its id, or the folder's name."""
+    path = Path(model)
+    return path.resolve().name if (path / "config.json").is_file() else model
