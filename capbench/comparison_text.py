@@ -115,7 +115,7 @@ def notes(comparison: Comparison, units: int = 0) -> list[str]:
     }  # fmt: skip
     drawn = ", ".join(words[test] for test in tests)
     made.append(f"Tests: {drawn or 'none'}; {comparison.resamples:,} resamples, seed {comparison.seed}.")
-    least = comparison.family / (comparison.resamples + 1)
+    least = (1 if comparison.test == "permutation" else 2) * comparison.family / (comparison.resamples + 1)
     if least > 0.05 and "mcnemar" not in tests:
         made.append(
             f"{comparison.family} tests and {comparison.resamples:,} resamples: no adjusted p can be below "

@@ -3,7 +3,8 @@
     interval      percentiles of first - second over resampled units (paired bootstrap; Koehn 2004)
     permutation   p = (1 + #{|d*| >= |d|}) / (1 + resamples); d*: each unit's rows are swapped between the
                   two systems with probability 1/2 (approximate randomisation; Noreen 1989, Riezler 2005)
-    bootstrap     p = (1 + #{|d* - d| >= |d|}) / (1 + resamples); d*: resampled differences
+    bootstrap     p = 2 (1 + min(#{d* <= 0}, #{d* >= 0})) / (1 + resamples); d*: resampled differences, so that
+                  p < 0.05 where the interval leaves 0 out
     both          the larger of the two (the default; docs/decisions/two-tests.md says why)
     mcnemar       exact, in the place of all of these, for 0/1 columns with one row a unit
 
@@ -251,8 +252,8 @@ def conclude(
         if counted is not None:
             swapped = (1 + counted[0]) / (1 + counted[1])
         if test != "permutation":
-            hits = np.abs(known - value) >= abs(value) * (1 - EQUAL)
-            resampled = (1 + int(hits.sum())) / (1 + len(known))
+            few = min(int((known <= 0).sum()), int((known >= 0).sum()))
+            resampled = min(1.0, 2 * (1 + few) / (1 + len(known)))
     p, used = float(np.fmax(swapped, resampled)), str(test)
     if np.isnan(p):
         used = ""
