@@ -115,6 +115,8 @@ def main() -> None:
         stages.learn_captions(tower, torch.from_numpy(coco_table), recipe, log)
         rest = photos.part(order[given.hold_out :])
         trained.append(stages.learn_photographs(tower, rest, held_out, recipe, log))
+    if held_out:
+        log(f"all members: {stages.measured_together(trained, held_out)}")
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
         (given.out / "words.txt").write_text("\n".join(known), encoding="utf-8")

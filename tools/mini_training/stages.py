@@ -26,12 +26,13 @@ class Recipe:
     text_rate: float = 2e-3
     steps: int = 300
     batch: int = 512
-    head_rate: float = 2e-3
-    tower_rate: float = 1.5e-3
+    head_rate: float = 6e-3
+    tower_rate: float = 5e-3
     decay: float = 0.05
-    feature_dropout: float = 0.3
+    feature_dropout: float = 0.4
     feature_noise: float = 0.2
     text_dropout: float = 0.2
+    lost_words: float = 0.2
     caption_share: float = 0.2  # weight of the loss between two captions of a photograph
     average: float = 0.98  # of the weights that are kept
 
@@ -98,7 +99,7 @@ def learn_photographs(
     """Bring photographs and their captions together; the averaged weights are given back."""
     plain = photos.features[:, 0].float()
     head = Head(plain.mean(0), plain.std(0) + 0.05, recipe.width, recipe.feature_dropout, recipe.feature_noise)
-    tower.dropout = recipe.text_dropout
+    tower.dropout, tower.lost_words = recipe.text_dropout, recipe.lost_words
     scale = nn.Parameter(torch.tensor(math.log(COARSEST)))
     optimiser = optimiser_of(
         [
@@ -135,13 +136,21 @@ def average(kept: list[nn.Parameter], now: list[nn.Parameter], share: float) -> 
         old.lerp_(new, 1 - share)
 
 
-@torch.no_grad()
 def measured(tower: TextTower, head: Head, photos: Photographs) -> str:
-    """Recall on photographs as they are, all captions."""
-    tower.eval()
-    head.eval()
+    """Recall of one model."""
+    return measured_together([(tower, head)], photos)
+
+
+@torch.no_grad()
+def measured_together(models: list[tuple[TextTower, Head]], photos: Photographs) -> str:
+    """Recall of models side by side, on photographs as they are and all their captions."""
+    texts, pictures = [], []
+    for tower, head in models:
+        tower.eval()
+        head.eval()
+        texts.append(unit(tower(photos.captions.flatten(0, 1).long())))
+        pictures.append(unit(head(photos.features[:, 0])))
     count, captions = photos.captions.shape[:2]
-    texts = unit(tower(photos.captions.flatten(0, 1).long()))
     own = torch.arange(count).repeat_interleave(captions)
-    found = recalls(unit(head(photos.features[:, 0])), texts, own)
+    found = recalls(torch.cat(pictures, 1), torch.cat(texts, 1), own)
     return ", ".join(f"{name} {value:.1f}" for name, value in found.items())
