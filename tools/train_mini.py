@@ -115,6 +115,7 @@ def main() -> None:
         stages.learn_captions(tower, torch.from_numpy(coco_table), recipe, log)
         rest = photos.part(order[given.hold_out :])
         trained.append(stages.learn_photographs(tower, rest, held_out, recipe, log))
+    torch.save([(tower.state_dict(), head.state_dict()) for tower, head in trained], given.work / "trained.pt")
     if held_out:
         log(f"all members: {stages.measured_together(trained, held_out)}")
     if given.out:

@@ -1,4 +1,4 @@
-"""The trained parts as the graphs that ship: weights stored in half precision, sums in single."""
+"""The trained parts as the graphs that ship: weights stored in few bits, sums in single precision."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LARGE = 1024  # numbers; smaller weights stay in single precision
 CLOSE = 1e-4
+TINY = 1e-12  # a vector of zeros has steps of none
 
 
 class PictureGraph(nn.Module):
@@ -46,20 +47,27 @@ class TextGraph(nn.Module):
         return torch.cat([unit(tower(words)) for tower in self.towers], 1) / len(self.towers) ** 0.5
 
 
-def halve(path: Path) -> None:
-    """Store large weights as float16, with a cast behind each that the runtime folds when it loads."""
+def shrink(path: Path) -> None:
+    """Store large weights in 16 bits and vectors of words in 8; the runtime makes them float32 when it loads."""
     model = onnx.load(path)
-    casts, kept = [], []
+    made, kept = [], []
     for weight in model.graph.initializer:
         values = numpy_helper.to_array(weight)
         if weight.data_type != TensorProto.FLOAT or values.size < LARGE:
             kept.append(weight)
-            continue
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            raise SystemExit(f"{weight.name}: too large for half precision")
-        kept.append(numpy_helper.from_array(values.astype(np.float16), weight.name + "_half"))
-        casts.append(helper.make_node("Cast", [weight.name + "_half"], [weight.name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
+        elif weight.name.endswith(".vectors"):
+            steps = np.abs(values).max(1, keepdims=True) / 127
+            whole = np.rint(values / np.maximum(steps, TINY)).astype(np.int8)
+            names = [weight.name + end for end in ("_whole", "_steps", "_float")]
+            kept += [numpy_helper.from_array(whole, names[0]), numpy_helper.from_array(steps, names[1])]
+            made.append(helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT))
+            made.append(helper.make_node("Mul", [names[2], names[1]], [weight.name]))
+        else:
+            if np.abs(values).max() > np.finfo(np.float16).max:
+                raise SystemExit(f"{weight.name}: too large for half precision")
+            kept.append(numpy_helper.from_array(values.astype(np.float16), weight.name + "_half"))
+            made.append(helper.make_node("Cast", [weight.name + "_half"], [weight.name], to=TensorProto.FLOAT))
+    nodes = [*made, *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
@@ -88,9 +96,9 @@ def write(module: nn.Module, path: Path, examples: list[Tensor], names: tuple[st
     exact = largest_difference(module, path, examples)
     if exact > CLOSE:
         raise SystemExit(f"{path}: {exact:g} from torch")
-    halve(path)
+    shrink(path)
     stored = largest_difference(module, path, examples)
-    return f"{path.name}: {path.stat().st_size:,} bytes, {exact:.1e} from torch, {stored:.1e} in half precision"
+    return f"{path.name}: {path.stat().st_size:,} bytes, {exact:.1e} from torch, {stored:.1e} as stored"
 
 
 def write_all(tower: Tower, heads: list[Head], towers: list[TextTower], folder: Path) -> list[str]:

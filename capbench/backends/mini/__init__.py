@@ -35,12 +35,12 @@ VERSION = 1  # raised when a picture or a text can get another vector from the s
 FOLDER = Path(__file__).with_name("model")
 PICTURES, TEXTS, WORDS = "pictures.onnx", "texts.onnx", "words.txt"
 SIDE = 224  # pixels
-WIDTH = 256
+WIDTH = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Mini:
-    """Photographs and English captions in one space of 256 numbers.
+    """Photographs and English captions in one space of 512 numbers.
 
     It is small and weak: it finds look-alikes apart by what ImageNet and 28,000 captions teach, and its scores
     are no CLIPScores. The device is always the processor.

@@ -13,6 +13,7 @@ LONGEST = 20  # letters of the longest word in a vocabulary
 MOST = 64  # words and pieces of a text that the tower sees; the longest training caption has fewer
 REMEMBERED = 50_000
 RUN = re.compile(r"[a-z]+|[0-9]+|[^\W_]")
+GENITIVE = re.compile(r"'s\b")
 
 
 class Reader:
@@ -65,5 +66,5 @@ class Reader:
 def words(text: str) -> Iterator[str]:
     """Lower-case words, runs of digits, and single letters of other scripts; a genitive's s is dropped."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    plain = plain.replace("’", "'").replace("'s", " ").replace("'", "")
+    plain = GENITIVE.sub(" ", plain.replace("’", "'")).replace("'", "")
     return (found.group() for found in RUN.finditer(plain))
