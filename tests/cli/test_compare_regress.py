@@ -51,7 +51,9 @@ def test_every_format(capbench, root, form):
 
 @pytest.mark.parametrize("column", ["CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "METEOR"])
 def test_the_committed_entries_say_what_the_page_says(capbench, root, column):
-    (line,) = re.findall(rf"^\| {column} \| (.*) \|$", (root / "docs" / "statistics.md").read_text(), re.MULTILINE)
+    page = (root / "docs" / "statistics.md").read_text()
+    section = page.partition("## Six systems")[2].partition("\n## ")[0]
+    (line,) = re.findall(rf"^\| {column} \| (.*) \|$", section, re.MULTILINE)
     stated = {
         frozenset((a, b)): (float(difference), float(p))
         for a, b, difference, p in re.findall(r"(\w+) and (\w+) \(([\d.]+), ([\d.]+)\)", line)
