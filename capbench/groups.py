@@ -43,9 +43,9 @@ def split(run: Run, tag: str) -> tuple[Group, ...]:
     found: list[dict[tuple[str, str], GroupScore]] = [{} for _ in names]
     for short, summaries in by_metric(run.summaries).items():
         metric = scored[f"{summaries[0].metric}#{short}"]
-        reduce = getattr(plugins.load("metrics", specs[short]).value, "reduce", None)
+        value = plugins.load("metrics", specs[short]).value
         for code, scores in enumerate(found):
-            made = group_scores(summaries, metric, codes == code, reduce)
+            made = group_scores(summaries, metric, codes == code, value)
             scores.update({(score.short, score.column): score for score in made})
     groups = []
     for code, value in enumerate(names):
@@ -98,28 +98,31 @@ def by_metric(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
     return found
 
 
-def group_scores(summaries: Sequence[Summary], metric: Scored, mine: Any, reduce: Any) -> list[GroupScore]:
+def group_scores(summaries: Sequence[Summary], scored: Scored, mine: Any, metric: Any) -> list[GroupScore]:
     """One metric's numbers for the items of a mask."""
-    rows = part_of(metric.rows, mine, [s.column for s in summaries] if reduce is None else list(metric.rows.columns))
+    rows = part_of(scored.rows, mine)
     anything = any(not np.isnan(column).all() for column in rows.columns.values())
-    found = stats.intervals(rows, reduce if anything else None)
+    found = stats.intervals(rows, getattr(metric, "reduce", None) if anything else None)
+    beyond = metric.overall(rows.columns) if anything and hasattr(metric, "overall") else {}
     made = []
     for summary in summaries:
-        column = rows.columns[summary.column]
+        # a number that no sum gives, such as a median, is of all rows and has no interval
+        column = rows.columns.get(summary.column, next(iter(rows.columns.values())))
         n = int(np.count_nonzero(~np.isnan(column)))
-        value, low, high = (float(x) if np.isfinite(x) else None for x in found[summary.column])
+        numbers = found.get(summary.column, stats.Interval(beyond.get(summary.column, np.nan), np.nan, np.nan))
+        value, low, high = (float(x) if np.isfinite(x) else None for x in numbers)
         bounds = (low, high) if units(rows, column) >= MIN_UNITS else (None, None)
         made.append(number_of(summary, value, bounds, n, len(column) - n))
     return made
 
 
-def part_of(rows: Rows, mine: Any, names: Sequence[str]) -> Rows:
+def part_of(rows: Rows, mine: Any) -> Rows:
     """The rows whose item is in the mask."""
     length = len(next(iter(rows.columns.values())))
     items: Ints = np.arange(length, dtype=np.int64) if rows.items is None else rows.items
     kept = mine[items]
     bags = None if rows.bags is None else rows.bags[kept]
-    return Rows({name: rows.columns[name][kept] for name in names}, items[kept], bags)
+    return Rows({name: column[kept] for name, column in rows.columns.items()}, items[kept], bags)
 
 
 def units(rows: Rows, column: Any) -> int:

@@ -18,7 +18,7 @@ NAMES = [
     if any(plugins.distribution(entry) == plugins.OWN for entry in entries)
 ]
 SPECS = {"chair": "chair(labels='references')"}
-BROUGHT = {"spice", "spider", "bertscore", "novelty"}  # what they have to be brought is in fixtures
+BROUGHT = {"spice", "spider", "bertscore", "novelty", "eccv_caption"}  # what they have to be brought is in fixtures
 HOSTILE = [
     "", " \t\u00a0 ", "a\r\nb\rc\x0bd\x0ce\u2028f\u2029g", "\x00\x07\x1b[31mred\x7f", "\ud800 lone \udfff", "a ||| b ||| c",
     "<script>alert(1)</script> &amp; \"'`", "SCORE ||| EVAL", "\U0001f600\u200d\U0001f469\ufe0f 😀", "日本語の字幕 中文",
