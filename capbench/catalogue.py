@@ -52,7 +52,8 @@ def about(entry: EntryPoint) -> str:
         dist = entry.dist
         return f"of {dist.name} {dist.version}: {dist.metadata['Summary'] or ''}" if dist is not None else ""
     module, _, name = entry.value.partition(":")
-    source = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    place = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     if not source.is_file():
         return "missing from this installation"
     classes = [node for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]

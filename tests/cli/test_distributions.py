@@ -60,6 +60,8 @@ def test_distributions_hold_what_they_should_and_no_more(built):
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "capbench/_benchmarks/scenes.toml" in names
+    model = "capbench/backends/mini/model"
+    assert {f"{model}/pictures.onnx", f"{model}/texts.onnx", f"{model}/words.txt"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/THIRD_PARTY.md") for name in names)
     (sdist,) = built.glob("*.tar.gz")

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from capbench import plugins
+from capbench import catalogue, plugins
 from capbench.errors import UsageError
 from capbench.metrics.bleu import Bleu
 from capbench.metrics.clipscore import ClipScore
@@ -225,3 +225,10 @@ def test_a_plugin_that_does_not_import_is_named_with_its_package(monkeypatch):
     monkeypatch.delenv("CAPBENCH_PLUGINS", raising=False)
     entries(monkeypatch, ("one", "no_such_package:X"))
     assert "the plugin 'twin' of one (no_such_package:X) fails to import: ModuleNotFoundError" in refusal("twin")
+
+
+@pytest.mark.parametrize("group", ["metrics", "captioners", "backends", "datasets"])
+def test_each_part_of_our_own_says_what_it_is(group):
+    lines = catalogue.names(group)
+    assert lines
+    assert not [line["name"] for line in lines if line["about"] in {"", "missing from this installation"}]

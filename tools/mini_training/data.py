@@ -18,7 +18,7 @@ from capbench.backends.mini.words import INSIDE, LONGEST, SPECIAL, Reader, words
 
 COCO_FILE = "coco/annotations/captions_train2014.json"
 CAPTIONS = 5  # of a photograph
-PLACES = 26  # words and pieces of a training caption; 1 in 2,000 is longer
+PLACES = 26  # words and pieces of a training caption; 1 in 640 is longer
 LEAST = 6  # times that a word is seen before it is in the vocabulary as a whole
 TAILS = 600  # pieces that end rarer words
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
