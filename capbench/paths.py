@@ -1,7 +1,8 @@
-"""Where capbench keeps what it can make again."""
+"""Where capbench keeps what it can make again, and where others' files are."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -16,3 +17,9 @@ def cache_root() -> Path:
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return Path(shared or Path.home() / ".cache") / "capbench"
+
+
+def package_folders(name: str) -> list[Path]:
+    """The folders of an installed package, found without importing it; none where it is not installed."""
+    spec = importlib.util.find_spec(name)
+    return [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import ClassVar
 
 from capbench.backends.ptb_rules import NEXT, PUNCTUATION, one_line
 from capbench.errors import CapbenchError, MissingPart
+from capbench.paths import package_folders
 from capbench.protocols import Problem
 
 JAR = "stanford-corenlp-3.4.1.jar"
@@ -185,9 +185,8 @@ class PtbJava:
 
 def find_jar() -> Path | None:
     """The tokenizer's jar inside the installed pycocoevalcap, without importing it."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        jar = Path(folder) / "tokenizer" / JAR
+    for folder in package_folders("pycocoevalcap"):
+        jar = folder / "tokenizer" / JAR
         if jar.is_file():
             return jar
     return None

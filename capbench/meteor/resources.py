@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capbench.errors import BadData, MissingPart
-from capbench.paths import cache_root
+from capbench.paths import cache_root, package_folders
 from capbench.progress import progress
 
 if TYPE_CHECKING:
@@ -68,9 +67,8 @@ class Files:
 
 def find_files() -> Files | None:
     """The reference's files inside the installed pycocoevalcap, without importing it."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        files = Files(Path(folder) / "meteor" / JAR, Path(folder) / "meteor" / "data" / TABLE)
+    for folder in package_folders("pycocoevalcap"):
+        files = Files(folder / "meteor" / JAR, folder / "meteor" / "data" / TABLE)
         if files.jar.is_file() and files.table.is_file():
             return files
     return None

@@ -6,7 +6,6 @@ coco-caption zips them with another order when ids are not sorted.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
@@ -24,7 +23,7 @@ import numpy as np
 from capbench import languages
 from capbench.errors import CapbenchError, MissingPart
 from capbench.needs import Captions, References, Tokens
-from capbench.paths import cache_root
+from capbench.paths import cache_root, package_folders
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -167,10 +166,9 @@ def kept_answers(metric: Spice, items: str) -> dict[int, dict[str, Any]]:
 
 def program_folder() -> Path | None:
     """The folder of the jar inside the installed pycocoevalcap, without importing it."""
-    spec = importlib.util.find_spec("pycocoevalcap")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (Path(folder) / "spice" / JAR).is_file():
-            return Path(folder) / "spice"
+    for folder in package_folders("pycocoevalcap"):
+        if (folder / "spice" / JAR).is_file():
+            return folder / "spice"
     return None
 
 
