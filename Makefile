@@ -16,7 +16,7 @@ demo: $(VENV)/.ready-base  ## caption the drawn world with eight captioners and 
 test: $(VENV)/.ready-test  ## all tests
 	$(RUN)/python -m pytest
 
-test-torch: $(VENV)/.ready-torch  ## the tests that load small models with torch; give it a VENV of its own
+test-torch: $(VENV)/.ready-torch  ## the tests that load small models with torch, or start Ray; give it a VENV of its own
 	$(RUN)/python -m pytest -m torch
 
 check: $(VENV)/.ready-dev  ## formatting, lint, types, layers, and tables that are current
@@ -37,7 +37,7 @@ $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[test]' && touch $@ $(VENV)/.ready-base
 
 $(VENV)/.ready-torch: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) -e '.[test,bert,clip,hf,export]' && touch $@
+	$(PIP) -e '.[test,bert,clip,hf,export,sentences,paint,lpips,ray,data,chat]' && touch $@
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]' && touch $@ $(VENV)/.ready-base $(VENV)/.ready-test
