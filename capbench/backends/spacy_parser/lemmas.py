@@ -20,7 +20,7 @@ class Lemmas:
 
     def __init__(self, tables: Mapping[str, Mapping[str, Any]], keep: Collection[str] = ()) -> None:
         """tables: those of TABLES, as spaCy's lookups have them. keep: nouns that stay as they are."""
-        self._index = {part: frozenset(tables["lemma_index"][part]) for part in ("noun", "verb")}
+        self._index = {part: frozenset(tables["lemma_index"][part]) for part in ("noun", "verb", "adj")}
         self._irregular = {part: tables["lemma_exc"][part] for part in ("noun", "verb")}
         self._rules = {part: tables["lemma_rules"][part] for part in ("noun", "verb")}
         self._keep = keep
@@ -33,6 +33,18 @@ class Lemmas:
     def verb(self, word: str) -> str:
         """The infinitive, in lower case."""
         return self._base(word.lower(), "verb")
+
+    def is_noun(self, word: str) -> bool:
+        """Whether the tables know a word, in some form, as a noun."""
+        return self.noun(word) in self._index["noun"]
+
+    def is_verb(self, word: str) -> bool:
+        """The same of a verb."""
+        return self.verb(word) in self._index["verb"]
+
+    def is_only_adjective(self, word: str) -> bool:
+        """Whether they know it as an adjective and as nothing else."""
+        return word in self._index["adj"] and not self.is_noun(word)
 
     def _base(self, word: str, part: str) -> str:
         """From the exceptions, the first rule that gives a word of the index, or the index."""

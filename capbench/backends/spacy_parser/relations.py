@@ -35,6 +35,8 @@ class Relations:
                 self._verb(token)
             if token.dep_ == "poss":
                 self._owner(token)
+            if token.dep_ == "npadvmod" and token.head.lower_ in words.COVERED:
+                self._say(things.of(token), self._base(token.head), things.of(token.head.head))
         self.said = [
             one for one in self.said
             if one.words not in ("have", "with") or (one.subject.noun.i, one.object.noun.i) not in self._better
@@ -62,10 +64,12 @@ class Relations:
             return
         label = " ".join([*between, label])
         label = words.PREPOSITIONS.get(label, label)
+        if label == "full of":
+            label = "fill with"
         if is_verb(anchor) and anchor.i not in self.things.by_place:
             self._after_verb(anchor, token, label, others)
         else:
-            self._after_noun(self.things.of(anchor), label, others)
+            self._after_noun(self._together(anchor), label, others)
 
     def _after_noun(self, subjects: list[Thing], label: str, others: list[Thing]) -> None:
         """A preposition after a noun or "is"; "in" before clothes is wearing."""
@@ -83,6 +87,8 @@ class Relations:
             self._say(others, base, subjects)
         elif base == "wear" and label == "in":
             self._say(subjects, "wear", others)
+        elif label == "in" and any(self.lemmas.noun(o.noun.text) in words.CLOTHES for o in others):
+            self._after_noun(subjects, label, others)
         elif direct_object(verb) is not None and not passive:
             self._say(subjects, label, others)
         else:
@@ -174,6 +180,8 @@ class Relations:
     def _copula(self, verb: Token, subjects: list[Thing]) -> None:
         """"is" before an adjective or a number."""
         for child in verb.children:
+            if any(more.dep_ == "prep" and more.i == child.i + 1 for more in child.children):
+                continue  # "next to", "full of": the preposition says it
             if child.dep_ in ("acomp", "oprd") and child.pos_ in ("ADJ", "VERB", "NUM", "ADV"):
                 for subject in subjects:
                     for trait in self.things.said(child):
@@ -189,6 +197,12 @@ class Relations:
         if verb.lower_ in ("is", "are", "was", "were", "be", "being", "been", "'s", "'re"):
             return "be"
         return words.VERBS.get(base, base)
+
+    def _together(self, noun: Token) -> list[Thing]:
+        """The things that a noun names with those before it that it is joined to: "chain and pole against the sky"."""
+        while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
+            noun = noun.head
+        return self.things.of(noun)
 
     def _subjects(self, verb: Token) -> list[Thing]:
         """Who does it, or to whom it is done."""
@@ -211,11 +225,18 @@ class Relations:
         if any(c.dep_ == "expl" for c in verb.children):
             return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
         if verb.dep_ in ("acl", "relcl"):
-            return self.things.of(verb.head)
+            above = verb.head.head
+            worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
+            if worn and is_verb(above) and above.i not in self.things.by_place:
+                return self._subjects_of(above, depth + 1)
+            return self._together(verb.head)
         if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep") and verb.head.i != verb.i:
             if is_verb(verb.head) and verb.head.i not in self.things.by_place:
                 return self._subjects_of(verb.head, depth + 1)
             return self.things.of(verb.head)
+        doer = next((c for c in verb.children if c.dep_ in ("compound", "nmod", "npadvmod") and c.i < verb.i), None)
+        if doer is not None:
+            return self.things.of(doer)
         if verb.dep_ == "ROOT" and verb.i in self.things.described_by:
             return self.things.of(self.things.described_by[verb.i])
         return []

@@ -74,16 +74,30 @@ class Things:
             return False
         if token.dep_ in ("compound", "nmod", "amod") and token.head.pos_ in NOUNS and token.i < token.head.i:
             return False
-        if token.dep_ in ("npadvmod", "meta"):
-            return token.head.tag_ == "VBN" and token.i < token.head.i
+        if token.dep_ == "npadvmod" and token.i < token.head.i and token.head.tag_ == "VBG":
+            return token.head.dep_ not in ("amod", "compound")
+        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ in words.ABSENT for child in token.children):
+            return token.head.lower_ in words.COVERED and token.i < token.head.i
+        if token.head.lower_ == "without":
+            return False
         return not is_place(token)
 
     def _name(self, noun: Token) -> str:
         """The noun with the nouns before it that make it another thing: "train track", but not "brick wall"."""
         if noun.lower_ in words.PEOPLE:
             return words.PEOPLE[noun.lower_]
-        parts = [child.lower_ for child in self._compounds(noun) if not is_quality(child)]
-        return " ".join([*parts, self.lemmas.noun(noun.text)])
+        base = self.lemmas.noun(noun.text)
+        if is_hyphened(noun):
+            return f"{self.doc[noun.i - 2].lower_}-{base}"
+        parts = [child.lower_ for child in self._compounds(noun) if not self._is_quality(child)]
+        if not parts and noun.i > 0 and (self.doc[noun.i - 1].lower_, base) in words.FIXED:
+            parts = [self.doc[noun.i - 1].lower_]
+        name = " ".join([*parts, base])
+        return words.SPELLINGS.get(name, name)
+
+    def _is_quality(self, noun: Token) -> bool:
+        """Whether a noun before a noun says what the other is like."""
+        return noun.lower_ in words.MATERIALS or is_colour(noun) or self.lemmas.is_only_adjective(noun.lower_)
 
     def _compounds(self, noun: Token) -> list[Token]:
         """The nouns right before a noun that belong to it, in order."""
@@ -92,7 +106,8 @@ class Things:
         while place >= 0:
             token = self.doc[place]
             inside = token.head.i == noun.i or any(token.head.i == one.i for one in found)
-            if not (inside and token.dep_ in ("compound", "nmod") and token.pos_ in NOUNS):
+            named = token.pos_ in NOUNS or (token.pos_ == "ADJ" and self.lemmas.is_noun(token.lower_))
+            if not (inside and token.dep_ in ("compound", "nmod") and named):
                 break
             found.append(token)
             place -= 1
@@ -136,19 +151,25 @@ class Things:
             if child.i < noun.i and child.dep_ in DESCRIBING:
                 yield from self.said(child)
         for child in self._compounds(noun):
-            if is_quality(child):
-                yield child.lower_
+            for word in child.children:  # "red stop sign"
+                if word.i < child.i and word.dep_ in ("amod", "nummod"):
+                    yield from self.said(word)
+            if self._is_quality(child):
+                yield described(child)
 
     def said(self, word: Token) -> Iterator[str]:
         """One describing word and those joined to it: "black and white"."""
         for one in (word, *joined(word)):
             if one.like_num or one.lower_ in words.NUMBERS:
-                yield words.NUMBERS.get(one.lower_, one.lower_)
-            elif one.dep_ in ("compound", "poss") or one.lower_ in words.UNSAID or one.pos_ in ("DET", "PRON"):
+                if one.lower_ not in ("one", "1"):
+                    yield words.NUMBERS.get(one.lower_, one.lower_)
+            elif one.dep_ in ("compound", "poss") and one.pos_ != "VERB":
+                continue
+            elif (one.lower_, self.lemmas.noun(word.head.text)) in words.FIXED or one.lower_ in words.UNSAID or one.pos_ in ("DET", "PRON"):
                 continue
             elif one.lower_ in words.SHADES and one.i + 1 < len(self.doc) and is_colour(self.doc[one.i + 1]):
                 continue
-            else:
+            elif not (one.lower_ in words.COVERED and one.i > 0 and one.doc[one.i - 1].dep_ == "npadvmod"):
                 yield described(one)
 
 
@@ -167,11 +188,12 @@ def described(word: Token) -> str:
     return " ".join(parts)
 
 
+def is_hyphened(noun: Token) -> bool:
+    """Whether a noun is the end of a word with a hyphen in it: "t-shirt"."""
+    doc, place = noun.doc, noun.i
+    return place >= 2 and doc[place - 1].text == "-" and not (doc[place - 1].whitespace_ or doc[place - 2].whitespace_)
+
+
 def is_colour(token: Token) -> bool:
     """Whether a word names a colour."""
     return token.lower_ in words.COLOURS
-
-
-def is_quality(noun: Token) -> bool:
-    """Whether a noun before a noun says what the other is like."""
-    return noun.lower_ in words.MATERIALS or is_colour(noun)

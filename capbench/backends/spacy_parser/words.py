@@ -76,3 +76,15 @@ PLURALS = frozenset(
     "binoculars clothes eyeglasses glasses goggles headphones leggings pajamas pants scissors shorts sunglasses tights "
     "tongs trousers tweezers".split()
 )  # one thing each
+ING_NOUNS = frozenset(
+    "awning building ceiling clothing covering crossing icing landing lettering marking opening painting railing ring "
+    "siding string thing wedding wing writing".split()
+)
+COVERED = frozenset("covered filled lined topped".split())
+WAYS = frozenset("across along around down in off on over past through up".split())
+ABSENT = frozenset(("no", "without"))
+FIXED = frozenset((
+    ("dining", "room"), ("dining", "table"), ("french", "fry"), ("fire", "hydrant"), ("high", "chair"), ("hot", "dog"), ("living", "room"),
+    ("paper", "towel"), ("polar", "bear"), ("pony", "tail"), ("remote", "control"), ("rocking", "chair"), ("washing", "machine"),
+))  # an adjective and a noun that are one thing
+SPELLINGS = {"cell phone": "cellphone", "suit case": "suitcase", "t shirt": "t-shirt", "tee shirt": "t-shirt"}
