@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from capbench.backends.spacy_parser import words
@@ -57,13 +57,6 @@ def gap(token: Token) -> list[Token]:
     if token.i == verb.i and any(child.dep_ in ("prep", "prt") for child in verb.children):
         return []
     return [noun] if not list(token.children) or token.i == verb.i else []
-
-
-def preceding(token: Token, but: Collection[int], places: Collection[int]) -> int | None:
-    """Where the first noun of the sentence before a word is, of these places but those; else the last before it."""
-    start = token.sent.start
-    found = [place for place in sorted(places) if place < token.i and place not in but]
-    return next((place for place in found if place >= start), found[-1] if found else None)
 
 
 def is_place(token: Token) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from capbench.backends.spacy_parser import words
 from capbench.backends.spacy_parser.grammar import (
-    Token, direct_object, gap, is_passive, is_place, objects, preceding, relative,
+    Token, direct_object, gap, is_passive, is_place, objects, relative,
 )  # fmt: skip
 from capbench.backends.spacy_parser.things import Thing, Things
 
@@ -96,15 +96,16 @@ class Relations:
 
     def _anchor(self, token: Token) -> tuple[Token | None, list[str]]:
         """The noun or verb that a preposition belongs to, and the words between: "next", "out"."""
-        head, between = token.head, []
+        head, between, last = token.head, [], token
         while not is_verb(head) and head.i not in self.things.by_place and head.i not in self.things.stands_for:
-            if head.pos_ in ("ADP", "ADV", "ADJ", "SCONJ", "PART") and head.i < token.i:
+            if head.pos_ in ("ADP", "ADV", "ADJ", "SCONJ", "PART") and head.i == last.i - 1:
                 between.insert(0, head.lower_)
+                last = head
             if head.head.i == head.i:
                 return None, between
             head = head.head
         for particle in head.children:
-            if particle.dep_ in ("prt", "advmod") and particle.i == token.i - 1 and particle.pos_ in ("ADP", "ADV"):
+            if particle.dep_ in ("prt", "advmod") and particle.i == last.i - 1 and particle.pos_ in ("ADP", "ADV"):
                 if particle.lower_ not in words.UNSAID_PARTICLES and particle.lower_ not in between:
                     between.insert(0, particle.lower_)
         return head, between
@@ -134,10 +135,9 @@ class Relations:
         for thing in said_of or self._last(token):
             for one in reversed(self.said):
                 if one.object is thing and one.words in ("with", "have"):
-                    self._better.add((one.subject.noun.i, thing.noun.i))
+                    self._better |= {(one.subject.noun.i, other.noun.i) for other in said_of or [thing]}
                     return [one.subject]
-        noun = preceding(token, {thing.noun.i for thing in said_of}, self.things.by_place)
-        return [self.things.by_place[noun]] if noun is not None else []
+        return self.things.before(token, {thing.noun.i for thing in said_of})
 
     def _last(self, token: Token) -> list[Thing]:
         """The thing named last before a word."""
@@ -220,8 +220,7 @@ class Relations:
             if found:
                 return found
             if one.lower_ in words.PRONOUNS:
-                noun = preceding(one, set(), self.things.by_place)
-                return [self.things.by_place[noun]] if noun is not None else []
+                return self.things.before(one)
         if any(c.dep_ == "expl" for c in verb.children):
             return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
         if verb.dep_ in ("acl", "relcl"):
@@ -248,9 +247,7 @@ class Relations:
         owned = self.things.of(token.head)
         if token.lower_ in words.OWNERS:
             parts = [one for one in owned if self.lemmas.noun(one.noun.text) in words.BODY]
-            noun = preceding(token, {one.noun.i for one in owned}, self.things.by_place)
-            if parts and noun is not None:
-                self._say([self.things.by_place[noun]], "have", parts)
+            self._say(self.things.before(token, {one.noun.i for one in owned}), "have", parts)
         else:
             self._say(self.things.of(token), "have", owned)
 

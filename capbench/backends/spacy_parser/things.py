@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,11 +66,23 @@ class Things:
                 found.append(self.by_place[noun.i])
         return list({thing.noun.i: thing for thing in found}.values())
 
+    def before(self, token: Token, but: Collection[int] = ()) -> list[Thing]:
+        """What a pronoun stands for: the first thing of its sentence before it, else of the last one with things.
+
+        but: places of nouns that it cannot stand for. A picture ("a close-up shot of ...") is none that it stands for.
+        """
+        places = [place for place in sorted(self.by_place) if place < token.i and place not in but]
+        real = [place for place in places if self.lemmas.noun(self.doc[place].text) not in words.PICTURES] or places
+        if not real:
+            return []
+        start = token.sent.start if real[-1] >= token.sent.start else self.doc[real[-1]].sent.start
+        return [self.by_place[next(place for place in real if place >= start)]]
+
     def _is_head(self, token: Token) -> bool:
         """Whether a word names a thing by itself."""
         if token.lower_ in words.PEOPLE:
             return True
-        if token.pos_ not in NOUNS or not any(c.isalpha() for c in token.text):
+        if token.pos_ not in NOUNS or token.lower_ in words.NO_THINGS or not any(c.isalpha() for c in token.text):
             return False
         if token.dep_ in ("compound", "nmod", "amod") and token.head.pos_ in NOUNS and token.i < token.head.i:
             return False
@@ -92,7 +104,7 @@ class Things:
         parts = [child.lower_ for child in self._compounds(noun) if not self._is_quality(child)]
         if not parts and noun.i > 0 and (self.doc[noun.i - 1].lower_, base) in words.FIXED:
             parts = [self.doc[noun.i - 1].lower_]
-        name = " ".join([*parts, base])
+        name = " ".join(part for part in [*parts, base] if any(c.isalpha() for c in part))
         return words.SPELLINGS.get(name, name)
 
     def _is_quality(self, noun: Token) -> bool:

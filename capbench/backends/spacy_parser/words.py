@@ -88,3 +88,4 @@ FIXED = frozenset((
     ("paper", "towel"), ("polar", "bear"), ("pony", "tail"), ("remote", "control"), ("rocking", "chair"), ("washing", "machine"),
 ))  # an adjective and a noun that are one thing
 SPELLINGS = {"cell phone": "cellphone", "suit case": "suitcase", "t shirt": "t-shirt", "tee shirt": "t-shirt"}
+NO_THINGS = frozenset("one ones other others each another rest thing".split())
