@@ -88,7 +88,7 @@ class Things:
             return False
         if token.dep_ == "npadvmod" and token.i < token.head.i and token.head.tag_ == "VBG":
             return token.head.dep_ not in ("amod", "compound")
-        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ in words.ABSENT for child in token.children):
+        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ == "no" for child in token.children):
             return token.head.lower_ in words.COVERED and token.i < token.head.i
         if token.head.lower_ == "without":
             return False
