@@ -92,8 +92,8 @@ def small_t5(tmp_path_factory):
     given = tokenizer([PROMPT + text for text in PAIRS], padding=True, return_tensors="pt")
     wanted = tokenizer(list(PAIRS.values()), padding=True, return_tensors="pt")["input_ids"]
     labels = wanted.masked_fill(wanted == 0, -100)
-    steps = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(150):
+    steps = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(400):
         loss = model(input_ids=given["input_ids"], attention_mask=given["attention_mask"], labels=labels).loss
         steps.zero_grad()
         loss.backward()

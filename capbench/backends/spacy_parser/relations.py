@@ -76,7 +76,7 @@ class Relations:
         if any(map(is_mutual, targets)):
             verb = is_verb(anchor) and anchor.i not in self.things.by_place
             base = f"{self._base(anchor)} {label}".removeprefix("be ") if verb else label
-            self._mutually(self._subjects(anchor) if verb else self._together(anchor), base)
+            self._mutually(self._subjects(anchor) if verb else self._together(anchor, token), base)
         elif others:
             self._attach(anchor, token, label, others)
 
@@ -85,7 +85,7 @@ class Relations:
         if is_verb(anchor) and anchor.i not in self.things.by_place:
             self._after_verb(anchor, token, label, others)
         else:
-            self._after_noun(self._together(anchor), label, others)
+            self._after_noun(self._together(anchor, token), label, others)
 
     def _after_noun(self, subjects: list[Thing], label: str, others: list[Thing]) -> None:
         """A preposition after a noun or "is"; "in" before clothes is wearing."""
@@ -166,7 +166,7 @@ class Relations:
         """A noun "of" another: its part, what it holds, or what it shows."""
         first = self.things.of(token.head)
         others = [thing for target in objects(token) for thing in self.things.of(target)]
-        base = self.lemmas.noun(token.head.text)
+        base = first[0].name if len(first) == 1 else self.lemmas.noun(token.head.text)
         if token.head.i in self.things.stands_for:
             return
         if base in words.CONTAINERS:
@@ -218,11 +218,11 @@ class Relations:
             return "be"
         return words.VERBS.get(base, base)
 
-    def _together(self, noun: Token) -> list[Thing]:
-        """The things that a noun names with those before it that it is joined to: "chain and pole against the sky"."""
+    def _together(self, noun: Token, word: Token) -> list[Thing]:
+        """What stands joined before a word: "chain and pole against the sky"; nothing that follows the word."""
         while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
             noun = noun.head
-        return self.things.of(noun)
+        return [thing for thing in self.things.of(noun) if thing.noun.i < word.i or noun.i > word.i]
 
     def _subjects(self, verb: Token) -> list[Thing]:
         """Who does it, or to whom it is done."""
@@ -251,7 +251,7 @@ class Relations:
             worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
             if worn and is_verb(above) and above.i not in self.things.by_place:
                 return self._subjects_of(above, depth + 1)
-            return self._together(verb.head)
+            return self._together(verb.head, verb)
         if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep") and verb.head.i != verb.i:
             if is_verb(verb.head) and verb.head.i not in self.things.by_place:
                 return self._subjects_of(verb.head, depth + 1)

@@ -89,3 +89,4 @@ FIXED = frozenset((
 SPELLINGS = {"cell phone": "cellphone", "suit case": "suitcase", "t shirt": "t-shirt", "tee shirt": "t-shirt"}
 NO_THINGS = frozenset("one ones other others each another rest thing".split())
 RELATIVES = frozenset(("that", "which", "who", "whom"))
+SOME_OF = frozenset("all both each few many most none one several some three two".split())  # "of" the things
