@@ -101,7 +101,9 @@ class Measured(NamedTuple):
 
 def measured(shared, parser, half, resamples=10_000):
     """A parser against SPICE's on the captions of one half, both against FACTUAL's human graphs."""
-    human = [r for r in rows_of(shared / "graphs/factual_random_test.jsonl.gz") if is_even(r["caption"]) == (half == "even")]
+    human = [
+        r for r in rows_of(shared / "graphs/factual_random_test.jsonl.gz") if is_even(r["caption"]) == (half == "even")
+    ]
     spice = {r["caption"]: r["graph"] for r in rows_of(shared / "graphs/spice_parser_outputs.jsonl.gz")}
     human = [r for r in human if r["caption"] in spice]
     with parser.open("cpu") as session:
