@@ -1,7 +1,8 @@
 """How well graphs agree with FACTUAL's human ones, both sides brought to the same forms first.
 
 Lower case; nouns in the singular, verbs in the infinitive (by the tables of the same lemmatizer for every side);
-numbers as digits; some spellings of prepositions. An object is every noun of any triple of a graph.
+numbers as digits; verbs and prepositions that the parser writes alike ("seat" and "sit", "underneath" and "under")
+alike on every side. An object is every noun of any triple of a graph.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class Normal:
 
     def relation(self, text):
         first, *rest = text.lower().split() or [""]
-        joined = " ".join([self.lemmas.verb(first), *(word for word in rest if word != "the")])
-        return words.PREPOSITIONS.get(joined, joined)
+        verb = self.lemmas.verb(first)
+        parts = [words.VERBS.get(verb, verb), *(word for word in rest if word != "the")]
+        return " ".join(words.PREPOSITIONS.get(part, part) for part in parts)
 
     def of_triples(self, graph):
         """A graph in FACTUAL's notation -> type -> set."""
