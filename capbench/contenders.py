@@ -267,10 +267,10 @@ def on_bags(words: Sequence[str], root: Path, given: Setting, bags: Sequence[str
         run = joined(stored[i], result.run) if i in stored else result.run
         contenders.append(Contender(run, keys[i]))
     facts = plans[0].given
-    sets = {c.name: whole_bags(facts, c) for c in chosen if c.name in keys[0]}
+    sets: dict[str, Sequence[Bag]] = {c.name: whole_bags(facts, c) for c in chosen if c.name in keys[0]}
     stated = {c.name: len(given.bench.bag_sets[c.recipe].bags) for c in chosen if c.recipe in given.bench.bag_sets}
     notes = [
-        f"{name}: {stated[name] - len(own)} of {stated[name]} bags are not whole among the first {len(facts.ids)} images"
+        f"{name}: {stated[name] - len(own)} of {stated[name]} bags are not whole among {len(facts.ids)} images"
         for name, own in sets.items()
         if len(own) < stated.get(name, 0)
     ]

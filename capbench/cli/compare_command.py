@@ -109,6 +109,8 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from capbench import contenders
     from capbench.errors import UsageError
 
+    if len(runs) < 2:
+        raise UsageError("one run alone cannot be compared", "give two or more runs or captioners")
     if not benchmark:
         refuse_without_benchmark({"metrics": metrics, "backends": backends, **captioning})
     if not bags and encoder:
@@ -164,9 +166,10 @@ def compare_bags(
     from capbench.store import place_for, write_file
 
     names, encoder = contenders.bag_words(asked[0]), asked[1]
-    if len(words) < 2:
-        raise UsageError("one run alone cannot be compared", "give two or more runs or captioners")
-    if given is None and (shown["target"] or shown["form"] == "html"):
+    wants_page = bool(shown["target"]) or shown["form"] == "html"
+    if not names:
+        raise UsageError("--bags names no bags", "name a set of the benchmark, or a file of bags")
+    if given is None and wants_page:
         raise UsageError("the page shows the benchmark's pictures", "name it: -b BENCHMARK")
     if shown["target"]:
         place_for(Path(shown["target"]))
@@ -179,11 +182,7 @@ def compare_bags(
     made = compare_on_bags(
         field.contenders, field.bags, resamples=shown["resamples"], seed=shown["seed"], test=shown["test"]
     )
-    page = (
-        contest_page(made, given.bench, shown["units"])
-        if given and (shown["target"] or shown["form"] == "html")
-        else ""
-    )
+    page = contest_page(made, given.bench, shown["units"]) if given and wants_page else ""
     most = bag_text.SHOWN if shown["moved"] is None else shown["moved"]
     echo(page if shown["form"] == "html" else bag_text.FORMS[shown["form"]](made, shown["units"], most))
     if shown["target"]:
