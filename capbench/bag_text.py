@@ -10,6 +10,7 @@ from capbench import codec
 from capbench.bag_compare import BagComparison, BagResult, Score, SetResult, SizeLine, Target
 from capbench.comparison_text import Quote, as_is, booktabs, known, notes, pipes, plain_object, printable, table
 from capbench.leaderboard import escape, show
+from capbench.paired import Difference
 from capbench.stats import MIN_BAGS
 
 SHOWN = 5  # bags of a set that are shown in text
@@ -57,21 +58,25 @@ def score_text(score: Score) -> str:
 
 def reach(found: BagComparison) -> list[str]:
     """For each set what so few bags can show, said plainly."""
-    made = []
-    for one in found.sets:
-        own = [line.difference for line in found.differences.lines if line.summary.signature == one.signature]
-        n = max((d.units for d in own), default=0)
-        halves = [(d.high - d.low) / 2 for d in own if not math.isnan(d.low)]
-        if not halves:
-            what = f"fewer than {MIN_BAGS} bags are no sample to resample: no interval and no test"
-            made.append(f"{one.name}, {n} bags: {what}.")
-            continue
-        least = [d.detectable() for d in own if not math.isnan(d.low)]
-        made.append(
-            f"{one.name}, {n} {one.unit}: a difference in R@1 is known to within {ranging(halves)} (95%); a true one "
-            f"of {ranging(least)} would be found in 80 of 100 such comparisons, a smaller one less often."
-        )
-    return made
+    lines = found.differences.lines
+    return [reach_of(one, [x.difference for x in lines if x.summary.signature == one.signature]) for one in found.sets]
+
+
+def reach_of(one: SetResult, differences: Sequence[Difference]) -> str:
+    """One sentence on a set of bags."""
+    start = f"{one.name}, {max((d.units for d in differences), default=0)} {one.unit}:"
+    known_ones = [d for d in differences if not math.isnan(d.low)]
+    if not known_ones:
+        return f"{start} fewer than {MIN_BAGS} are no sample to resample: no interval and no test."
+    varied = [d for d in known_ones if d.high > d.low]
+    if not varied:
+        return f"{start} every bag has the same difference, so these bags do not tell how well it is known."
+    within = ranging([(d.high - d.low) / 2 for d in varied])
+    return (
+        f"{start} a difference in R@1 is known to within {within} (95%); a true one of "
+        f"{ranging([d.detectable() for d in varied])} would be found in 80 of 100 such comparisons, a smaller one "
+        "less often."
+    )
 
 
 def ranging(values: Sequence[float]) -> str:

@@ -36,7 +36,7 @@ def contest_page(found: BagComparison, bench: Benchmark, units: int = 0) -> str:
     parts = [
         html_table("R@1 beside chance", *size_table(found)),
         html_table("Differences in R@1", *table(found.differences, units)),
-        f"<ul>{said}</ul>",
+        f'<ul class="notes">{said}</ul>',
         *(set_section(found, one, draw) for one in found.sets),
     ]
     title = f"{' and '.join(found.names)} on bags"
