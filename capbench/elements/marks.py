@@ -17,12 +17,12 @@ SUPPORTED, UNSUPPORTED, LABEL = "supported", "unsupported", "label"
 def described(found: Matched, caption: str, words: Vocabulary, labelled: Sequence[int] = ()) -> dict[str, Any]:
     """What stands in a run's details. labelled: objects of the caption in no reference that the image's labels name.
 
-    segments: the caption as [text, mark] with mark "", "supported" or "unsupported"; a word is unsupported where
-    some element that it names is. Of each kind: supported [said, there, stage, credit], unsupported [said],
-    label [said], missing [there, texts].
+    marks: [start, end, "supported" or "unsupported"] of words of the caption, in characters, in order; a word is
+    unsupported where some element that it names is. Of each kind: supported [said, there, stage, credit],
+    unsupported [said], label [said], missing [there, how many references say it].
     """
     kinds = {kind: one_kind(found, kind, labelled if kind == "objects" else ()) for kind in KINDS}
-    return {"segments": segments(caption, marked_words(found, labelled), words), **kinds}
+    return {"marks": marked(caption, marked_words(found, labelled), words), **kinds}
 
 
 def one_kind(found: Matched, kind: str, labelled: Sequence[int]) -> dict[str, Any]:
@@ -56,22 +56,20 @@ def phrases(element: Element, place: int) -> list[str]:
     return [form[place] for form in element.forms]
 
 
-def segments(caption: str, marks: Mapping[str, str], words: Vocabulary) -> list[list[str]]:
-    """The caption cut where a mark begins or ends; its pieces joined are the caption."""
+def marked(caption: str, marks: Mapping[str, str], words: Vocabulary) -> list[list[Any]]:
+    """Where phrases with a mark stand in a caption, the longest first: [start, end, mark]."""
     longest = max((len(phrase.split()) for phrase in marks), default=0)
     tokens = list(WORD.finditer(caption))
-    cut: list[list[str]] = []
-    done = at = 0
+    found: list[list[Any]] = []
+    at = 0
     while at < len(tokens):
-        mark, n = "", 1
+        n = 1
         for size in range(min(longest, len(tokens) - at), 0, -1):
-            text = caption[tokens[at].start() : tokens[at + size - 1].end()]
-            if mark := marks.get(words.noun(text), ""):
+            start, end = tokens[at].start(), tokens[at + size - 1].end()
+            mark = marks.get(words.noun(caption[start:end]), "")
+            if mark:
+                found.append([start, end, mark])
                 n = size
                 break
-        if mark:
-            start, end = tokens[at].start(), tokens[at + n - 1].end()
-            cut += [[caption[done:start], ""], [caption[start:end], mark]]
-            done = end
         at += n
-    return [piece for piece in [*cut, [caption[done:], ""]] if piece[0]]
+    return found

@@ -153,7 +153,11 @@ def test_the_details_name_the_very_elements(world, flaw):
             assert {tuple(x) for x, _, stage, credit in own[kind]["supported"]} == mine & facts[kind]
             assert {(stage, credit) for _, _, stage, credit in own[kind]["supported"]} <= {("exact", 1.0)}
             assert all(n == 5 for _, n in own[kind]["missing"])
-        assert "".join(text for text, _ in own["segments"]) == texts[i]
+        shapes = {t.shape for t in scene(0, i).things}
+        for start, end, mark in own["marks"]:
+            word = texts[i][start:end].lower().removesuffix("es" if texts[i][start:end].endswith("sses") else "s")
+            if word in shapes:
+                assert mark == "supported"
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
