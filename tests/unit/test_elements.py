@@ -244,11 +244,18 @@ def test_marks_stand_where_the_words_stand():
     ]  # fmt: skip
 
 
-def test_a_word_is_unsupported_where_any_element_that_it_names_is():
+@pytest.mark.parametrize(
+    ("caption", "marks"),
+    [
+        ("a red car and a red truck", ["supported", "supported", "unsupported", "supported"]),
+        ("a truck in red, a red car", ["supported", "unsupported", "supported", "supported"]),
+        ("two things, both red", ["unsupported"]),  # of neither is said which
+    ],
+)
+def test_a_word_of_several_objects_is_marked_by_the_nearest(caption, marks):
     said = Said(("car", "truck"), (("car", "red"), ("truck", "red")))
     found = matched(graph([said], NONE), graph([Said(("car", "truck"), (("car", "red"),))], NONE), NONE)
-    marks = described(found, "a red car and a red truck", NONE)["marks"]
-    assert [mark for *_, mark in marks] == ["unsupported", "supported", "unsupported", "supported"]
+    assert [mark for *_, mark in described(found, caption, NONE)["marks"]] == marks
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,7 @@ def test_a_word_is_unsupported_where_any_element_that_it_names_is():
     ],
 )
 def test_marks_in_hostile_texts(text, places):
-    assert [start for start, *_ in marked(text, {"dog": "supported"}, WORDS)] == places
+    assert [start for start, *_ in marked(text, {"dog": {"": "supported"}}, WORDS)] == places
 
 
 @pytest.mark.parametrize(
@@ -277,6 +284,12 @@ def test_parameters_that_mean_nothing_are_refused(parameters, words):
     with pytest.raises(UsageError) as caught:
         Elements(**parameters)
     assert words in str(caught.value)
+
+
+def test_a_plural_that_wordnet_knows_as_a_word_is_found_in_the_caption():
+    assert WORDS.noun("rings") == "rings"  # those of gymnasts
+    assert WORDS.level("rings", "ring") == SYNONYM
+    assert marked("Two rings", {"ring": {"": "supported"}}, WORDS) == [[4, 9, "supported"]]
 
 
 def test_what_is_missing_is_said_with_the_command(monkeypatch):
