@@ -100,7 +100,7 @@ def blip2(folder: Path) -> Path:
     """BLIP-2 with OPT."""
     import transformers as t
 
-    words = speller(image_token="<image>")
+    words = speller("<image>")
     text = t.OPTConfig(
         hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=2, word_embed_proj_dim=32,
         max_position_embeddings=128, **numbers(words),
