@@ -15,6 +15,7 @@ from capbench.cli.shared import (
     computed,
     echo,
     metric_option,
+    missing_option,
     resamples_options,
     runs_option,
     tell,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypedDict
 
-    from capbench.contenders import Setting
+    from capbench.contenders import Setting, Told
     from capbench.engine import Result
     from capbench.paired import Test
 
@@ -94,11 +95,12 @@ if TYPE_CHECKING:
 @runs_option
 @metric_option
 @backend_option
+@missing_option
 @captioning_options
 def command(  # noqa: PLR0913 -- one parameter for each option
     runs: tuple[str, ...], benchmark: str, bags: tuple[str, ...], encoder: str, columns: tuple[str, ...], form: str,
     as_json: bool, target: str, moved: int | None, units: int, test: Test, resamples: int, seed: int, root: str,
-    metrics: tuple[str, ...], backends: tuple[str, ...], **captioning: Any,
+    metrics: tuple[str, ...], backends: tuple[str, ...], max_missing: float, **captioning: Any,
 ) -> None:  # fmt: skip
     """Compare two or more runs on the same images, in every column that they share, or on bags of look-alikes.
 
@@ -106,7 +108,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     word may also be a CAPTIONER, as for `capbench run`: it is run first, all of them after one plan. Numbers
     whose signatures differ are not compared; the message says in what they differ.
     """
-    from capbench import contenders
+    from capbench import contenders, engine
     from capbench.errors import UsageError
 
     if len(runs) < 2:
@@ -131,20 +133,32 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         "resamples": resamples,
         "seed": seed,
     }
+    results: list[Result] = []
+
+    def told(result: Result) -> None:
+        """One captioner is done: what was computed goes to stderr, what is unscored is looked at in the end."""
+        results.append(result)
+        click.echo(computed(result), err=True)
+        tell(result.run.record.notes)
+
     if bags:
-        compare_bags(runs, Path(root), given, (bags, encoder), shown)
+        compare_bags(runs, Path(root), given, (bags, encoder), shown, told)
     else:
-        compare_runs(runs, Path(root), given, columns, shown)
+        compare_runs(runs, Path(root), given, columns, shown, told)
+    for result in results:
+        engine.refuse_unscored(result.run, result.asked, max_missing)
 
 
-def compare_runs(words: Sequence[str], root: Path, given: Setting | None, columns: Sequence[str], shown: Shown) -> None:
+def compare_runs(
+    words: Sequence[str], root: Path, given: Setting | None, columns: Sequence[str], shown: Shown, told: Told
+) -> None:
     """Image by image."""
     from capbench import compare, comparison_text, contenders
     from capbench.store import place_for, write_file
 
     if shown["target"]:
         place_for(Path(shown["target"]))
-    folders = contenders.folders(words, root, given, tell_of)
+    folders = contenders.folders(words, root, given, told)
     most = shown["moved"] if shown["moved"] is not None else compare.MOVED if len(folders) == 2 else 0
     made = compare.compare(
         folders, columns, resamples=shown["resamples"], seed=shown["seed"], test=shown["test"], moved=most
@@ -156,7 +170,7 @@ def compare_runs(words: Sequence[str], root: Path, given: Setting | None, column
 
 
 def compare_bags(
-    words: Sequence[str], root: Path, given: Setting | None, asked: tuple[Sequence[str], str], shown: Shown
+    words: Sequence[str], root: Path, given: Setting | None, asked: tuple[Sequence[str], str], shown: Shown, told: Told
 ) -> None:
     """Bag by bag. asked: the sets of bags, and the encoder."""
     from capbench import bag_text, contenders
@@ -177,7 +191,7 @@ def compare_bags(
         folders = [one for one in contenders.told(words, root, None) if isinstance(one, Path)]
         field = contenders.stored_on_bags(folders, names, encoder)
     else:
-        field = contenders.on_bags(words, root, given, names, encoder, tell_of)
+        field = contenders.on_bags(words, root, given, names, encoder, told)
     tell(field.notes)
     made = compare_on_bags(
         field.contenders, field.bags, resamples=shown["resamples"], seed=shown["seed"], test=shown["test"]
@@ -188,9 +202,3 @@ def compare_bags(
     if shown["target"]:
         write_file(Path(shown["target"]), page.encode())
         click.echo(f"wrote {shown['target']}", err=True)
-
-
-def tell_of(result: Result) -> None:
-    """What was done for one captioner, on stderr."""
-    click.echo(computed(result), err=True)
-    tell(result.run.record.notes)

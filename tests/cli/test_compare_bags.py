@@ -146,3 +146,14 @@ def test_a_run_without_a_score_there_says_which_it_has(capbench, place):
     done = capbench("compare", *names, "-b", "scenes-bags", "--bags", "scenes-3", *FAST)
     assert done.code == 0, done.err
     assert done.err.count("scored from the captions that it keeps: 1 metrics") == 2
+
+
+def test_a_captioner_that_left_much_unscored_ends_with_5_after_the_comparison(capbench, place):
+    (place / "one.jsonl").write_text('{"image_id": "scene-00000", "caption": "x"}\n')
+    done = capbench("compare", "speaker", "one.jsonl", *BENCH, "--bags", "scenes-3", *FAST)
+    assert done.code == 5
+    assert "(35 unscored)" in done.out
+    assert "more than 1% unscored in " in done.err
+    assert "of 84 ids: no caption in one.jsonl" in done.err
+    done = capbench("compare", "speaker", "one.jsonl", *BENCH, "--bags", "scenes-3", "--max-missing", 1, *FAST)
+    assert done.code == 0
