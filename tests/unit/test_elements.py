@@ -203,20 +203,14 @@ def test_means_leave_out_items_with_nothing_to_divide_by():
 
 
 def test_the_soft_stage_gives_the_cosine_from_near_on_and_one_partner_each():
-    vectors = {
-        "dog": [1, 0, 0], "puppy": [0.8, 0.6, 0], "hound": [0.6, 0.8, 0], "car": [0, 0, 1],
-    }  # fmt: skip
+    vectors = {"dog": [1, 0, 0], "puppy": [0.8, 0.6, 0], "hound": [0.6, 0.8, 0], "car": [0, 0, 1]}
     unit = {name: np.array(v, np.float32) for name, v in vectors.items()}
-    said, there = Said(("puppy", "hound", "car")), Said(("dog",))
-    columns = Elements(soft="x", near=0.7, synonyms="none").rows(
-        [""], [said], Ragged([there], np.array([0, 1])), unit, {}
-    )
+    items = world((Said(("puppy", "hound", "car")), [Said(("dog",))]))
+    columns = Elements(soft="x", near=0.7, synonyms="none").rows(*items, said_vectors=unit, there_vectors={})
     assert columns["objects_precision"][0] == pytest.approx(0.8 / 3)
     assert columns["objects_recall"][0] == pytest.approx(0.8)
     assert columns["hallucinated"][0] == 2
-    columns = Elements(soft="x", near=0.81, synonyms="none").rows(
-        [""], [said], Ragged([there], np.array([0, 1])), unit, {}
-    )
+    columns = Elements(soft="x", near=0.81, synonyms="none").rows(*items, said_vectors=unit, there_vectors={})
     assert columns["objects"][0] == 0
 
 
