@@ -11,7 +11,11 @@ from capbench.metrics.eccv import ANSWERS, IMAGE_OF, TEXT_IDS
 from capbench.metrics.novelty import Novelty
 from capbench.trial import small_world
 
-SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+SPECS = {
+    "chair": "chair(labels='references')",
+    "elements": "elements(parser='scenes_parser')",
+    "spice_like": "spice_like(parser='scenes_parser')",
+}  # with instance files: tests/unit/test_chair.py
 
 
 @pytest.fixture
