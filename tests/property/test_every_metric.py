@@ -82,6 +82,9 @@ VARIANTS = [
     "style(tokenizer='whitespace')",
     "truncation(prefix='A photo depicts ')",
     "vocabulary(every=True)",
+    "elements(parser='scenes_parser', soft='scenes', near=0.5)",
+    "elements(parser='scenes_parser', synonyms='none', weights=(1, 1, 1), labels='changed')",
+    "spice_like(parser='scenes_parser', synonyms='none')",
 ]
 
 
