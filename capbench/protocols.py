@@ -77,6 +77,8 @@ class DerivedNeed(Need, Protocol):
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
 
+    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once.
+
 
 class Metric(Protocol):
     """A frozen dataclass that says what it needs and turns it into rows with numpy."""
@@ -102,8 +104,14 @@ class Metric(Protocol):
     #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
     #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);
     #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
+    #           details(self, **features) -> Sequence[Mapping[str, Any] | None], asked after rows with the same
+    #           arguments: what it can say of each item, as plain JSON; kept in the run's folder and shown by pages;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
+
+
+# what of a request, and of the decoding parameters, a captioner may say that it uses
+USES = ("prompt", "max_tokens", "temperature", "beams", "seed", "context", "regions", "history", "length")
 
 
 class Captioner(Protocol):
@@ -123,6 +131,9 @@ class Captioner(Protocol):
         """Load, and give the session; leaving the context frees everything."""
         ...
 
+    # Optional: uses: frozenset[str] of names in USES: what can change its answers. The plan says what is given
+    #           beyond that; without it nothing is said.
+
 
 class CaptionSession(Protocol):
     """Batch in, the same number out, in order.
@@ -139,6 +150,9 @@ class CaptionSession(Protocol):
         ends the run and brings along what was made of the batch.
         """
         ...
+
+    # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:
+    #           its pictures can be opened while the model works.
 
 
 class DerivedCaptioner(Protocol):
@@ -256,7 +270,7 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "TokenizerSession",
 ]  # fmt: skip
