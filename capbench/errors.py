@@ -84,10 +84,10 @@ class CannotWrite(CapbenchError):
     """The disk is full or gone; what was written before is whole."""
 
 
-def cannot_write(path: Path, error: OSError) -> CannotWrite:
+def cannot_write(path: Path, error: Exception) -> CannotWrite:
     """The error of a write that failed."""
     cure = "make room, then run the same command again: it goes on from what is kept"
-    return CannotWrite(f"cannot write {path}: {error.strerror or error}", cure)
+    return CannotWrite(f"cannot write {path}: {getattr(error, 'strerror', '') or error}", cure)
 
 
 class BadData(CapbenchError):
