@@ -44,7 +44,7 @@ PAGE = """<!doctype html>
 
 
 def document(title: str, kind: str, content: Mapping[str, Any]) -> str:
-    """The page. kind: "boards" or "view", which says what ``content`` holds."""
+    """The page. kind: "boards", "view" or "sweep", which says what ``content`` holds."""
     style = "\n".join(asset(name) for name in STYLES)
     names = (*BOARD_SCRIPTS, *(VIEW_SCRIPTS if kind == "view" else ()), f"{kind}.js", "main.js")
     script = "\n".join(asset(name) for name in names)
