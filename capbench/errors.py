@@ -7,13 +7,14 @@
     +-- BadData          4   faults in files, all of them together
     |   +-- NotComparable    numbers whose signatures differ
     +-- TooManyUnscored  5   finished, but too many items have no score
+    +-- Midway           that of the error that ended the work
 
 Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,3 +95,12 @@ class TooManyUnscored(CapbenchError):
     """The run is complete, but more items than allowed have no score."""
 
     exit_code = 5
+
+
+class Midway(CapbenchError):
+    """Work on a batch that had to end: ``error`` says why, ``done`` is what was finished, by index in the batch."""
+
+    def __init__(self, error: CapbenchError, done: Mapping[int, Any]) -> None:
+        super().__init__(error.message, error.cure)
+        self.exit_code = error.exit_code
+        self.error, self.done = error, dict(done)

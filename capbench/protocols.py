@@ -77,6 +77,8 @@ class DerivedNeed(Need, Protocol):
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
 
+    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once.
+
 
 class Metric(Protocol):
     """A frozen dataclass that says what it needs and turns it into rows with numpy."""

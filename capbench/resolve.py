@@ -249,10 +249,11 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     source = features.flat(need.of)
     expanded = [[v] if isinstance(v, Failure) else need.inputs(v) for v in source.values]
     several = any(len(inputs) != 1 for inputs in expanded)
+    own = getattr(need, "named", None)  # inputs that many items share are known by themselves
     names = [
-        f"{j}#{name}" if several else name
+        own(given) if own and not isinstance(given, Failure) else f"{j}#{name}" if several else name
         for name, inputs in zip(source.names, expanded, strict=True)
-        for j in range(len(inputs))
+        for j, given in enumerate(inputs)
     ]
     items = [value for inputs in expanded for value in inputs]
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}

@@ -145,3 +145,12 @@ def tiny(tmp_path_factory):
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def loopback():
+    """The module of tests/loopback.py: a chat server that misbehaves as it is told."""
+    found = importlib.util.spec_from_file_location("loopback", ROOT / "tests" / "loopback.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
