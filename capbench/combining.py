@@ -23,7 +23,7 @@ from capbench import several, store
 from capbench.cache import Cache
 from capbench.captioning import as_caption
 from capbench.details import FOLDER
-from capbench.errors import CapbenchError
+from capbench.errors import BadData, CapbenchError
 from capbench.facts import Facts
 from capbench.needs import AllCaptions, Captions
 from capbench.protocols import Need
@@ -277,12 +277,19 @@ def write_choices(folder: Path, choices: Sequence[Choice]) -> None:
 
 
 def read_choices(folder: Path) -> list[Choice]:
-    """What could be chosen for each caption of a run, and with what scores; nothing where the run has no candidates."""
+    """What could be chosen for each caption of a run, and with what scores; nothing where the run has no candidates.
+
+    Raises:
+        BadData: the file is damaged.
+    """
     path = folder / FOLDER / f"{CHOICES}.jsonl.gz"
     if not path.exists():
         return []
-    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-    return [
-        Choice(row["id"], row["sample"], tuple(Candidate(**c) for c in row["candidates"]), tuple(row["best"]))
-        for row in rows
-    ]
+    try:
+        rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        return [
+            Choice(row["id"], row["sample"], tuple(Candidate(**c) for c in row["candidates"]), tuple(row["best"]))
+            for row in rows
+        ]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{path} is damaged: {error}", cure="remove it, and run the same command again") from error
