@@ -20,7 +20,7 @@ BOUNDS = ("value", "low", "high", "n", "unscored")
 def markdown(sweep: Sweep) -> str:
     """The trade-off table, which is also Markdown, with what its words mean and the signatures below."""
     x, y, *_ = sweep.columns
-    rows = [[*map(escape, sweep.planned.names), *(escape(head.label) for head in sweep.columns), "trade-off"]]
+    rows = [[*map(escape, sweep.planned.names), *map(escape, sweep.labels[: len(sweep.columns)]), "trade-off"]]
     for i, done in enumerate(sweep.points):
         settings = [escape(shown(value)) for _, value in done.point.settings]
         numbers = [interval(s) for s in sweep.cells(i)]
@@ -46,10 +46,10 @@ def csv_text(sweep: Sweep) -> str:
     """One line a point: its parameters, its run, its standing, and five fields a column."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    heads = [f"{head.label} {bound}".removesuffix(" value") for head in sweep.columns for bound in BOUNDS]
+    heads = [f"{label} {bound}".removesuffix(" value") for label in sweep.labels for bound in BOUNDS]
     writer.writerow([safe(quoted(text)) for text in [*sweep.planned.names, "run", "trade_off", *heads, "error"]])
     for record in records(sweep):
-        numbers = [(record["numbers"][head.label] or {}).get(bound) for head in sweep.columns for bound in BOUNDS]
+        numbers = [(record["numbers"][label] or {}).get(bound) for label in sweep.labels for bound in BOUNDS]
         texts = [*record["settings"].values(), record["run"], record["trade_off"], *numbers, record["error"]]
         writer.writerow([safe(quoted(v)) if isinstance(v, str) else v for v in texts])
     return out.getvalue()
@@ -59,7 +59,7 @@ def records(sweep: Sweep) -> list[dict[str, Any]]:
     """The points as plain data. numbers: label -> value, low, high, n, unscored, signature, or None."""
     made = []
     for i, done in enumerate(sweep.points):
-        cells = zip(sweep.columns, sweep.cells(i), strict=True)
+        cells = zip(sweep.labels, sweep.numbers(i), strict=True)
         fields = (*BOUNDS, "signature")
         folder = None if done.run is None else done.run.folder
         made.append(
@@ -67,7 +67,7 @@ def records(sweep: Sweep) -> list[dict[str, Any]]:
                 "settings": dict(done.point.settings),
                 "run": None if folder is None else str(folder),
                 "trade_off": done.standing if done.run is not None else "failed",
-                "numbers": {h.label: None if s is None else {f: getattr(s, f) for f in fields} for h, s in cells},
+                "numbers": {x: None if s is None else {f: getattr(s, f) for f in fields} for x, s in cells},
                 "error": "" if done.error is None else str(done.error),
             }
         )

@@ -43,13 +43,14 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A sweep that can start. columns: those of the table, the two that are traded first."""
+    """A sweep that can start. columns: those of the table, the two that are traded first; rest: those of files only."""
 
     label: str
     names: tuple[str, ...]
     points: tuple[Point, ...]
     plans: tuple[engine.Plan, ...]
     columns: tuple[Head, ...]
+    rest: tuple[Head, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,28 @@ class Sweep:
         """Its name."""
         return self.planned.plans[0].job.benchmark.name
 
+    @property
+    def every(self) -> tuple[Head, ...]:
+        """The columns of the table, and those that only files have."""
+        return (*self.planned.columns, *self.planned.rest)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each of ``every`` is called; of equal labels with the metric's spec."""
+        own = [head.label for head in self.every]
+        parts = self.planned.plans[0].job.parts
+        return tuple(
+            f"{head.label} ({parts[head.part].spec})" if own.count(head.label) > 1 else head.label
+            for head in self.every
+        )
+
     def cells(self, i: int) -> list[Summary | None]:
         """The numbers of point i in the order of the columns."""
-        return [self.points[i].number(head, self.planned.plans[i]) for head in self.columns]
+        return self.numbers(i)[: len(self.columns)]
+
+    def numbers(self, i: int) -> list[Summary | None]:
+        """All numbers of point i that have a better side."""
+        return [self.points[i].number(head, self.planned.plans[i]) for head in self.every]
 
     @property
     def failure(self) -> CapbenchError | None:
@@ -173,7 +193,8 @@ def plan(
         raise found if len(faults) == 1 else missing_of(faults)
     labels = {job.label for job in jobs}
     label = labels.pop() if len(labels) == 1 else plugins.parse(points[0].spec).target
-    return Planned(label, names, tuple(points), tuple(plans), columns)
+    rest = tuple(head for head in directed(first.parts) if head not in columns)
+    return Planned(label, names, tuple(points), tuple(plans), columns, rest)
 
 
 def job_at(first: engine.Job, point: Point, name: str) -> engine.Job:
@@ -189,18 +210,23 @@ def missing_of(faults: Mapping[str, Sequence[str]]) -> MissingPart:
     return MissingPart("the sweep cannot start:\n" + "\n".join(lines))
 
 
+def directed(parts: Sequence[Part]) -> list[Head]:
+    """Every column that has a better side."""
+    return [
+        Head(k, name, scoring.label_of(part, name), column.better)
+        for k, part in enumerate(parts)
+        for name, column in part.metric.columns.items()
+        if column.better != "none"
+    ]
+
+
 def table_columns(parts: Sequence[Part], x: str, y: str) -> tuple[Head, ...]:
     """The two columns that are traded, then the first of every other metric that has a better side.
 
     Raises:
         UsageError: no such column, one without a better side, twice the same, or only one metric.
     """
-    heads = [
-        Head(k, name, scoring.label_of(part, name), column.better)
-        for k, part in enumerate(parts)
-        for name, column in part.metric.columns.items()
-        if column.better != "none"
-    ]
+    heads = directed(parts)
     leads = [next(head for head in heads if head.part == k) for k in dict.fromkeys(head.part for head in heads)]
     leads.sort(key=lambda head: not parts[head.part].headline)
     across = named(x, heads) if x else first_of(leads, y and named(y, heads), parts)

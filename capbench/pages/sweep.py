@@ -50,7 +50,7 @@ def sweep_data(sweep: Sweep) -> dict[str, Any]:
         "title": sweep.planned.label,
         "board": board_data(table, "t1"),
         "names": list(sweep.planned.names),
-        "columns": [{"label": head.label, "better": head.better} for head in sweep.columns],
+        "columns": [{"label": x, "better": h.better} for x, h in zip(sweep.labels, sweep.columns, strict=False)],
         "axes": [place_of(sweep, table, k) for k in (0, 1)],
         "points": points,
         "notes": list(sweep.notes),
