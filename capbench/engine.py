@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from capbench import combining, scoring, several, store
+from capbench import captioning, combining, scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.captioning import from_needs, from_session
 from capbench.details import by_id, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
@@ -281,7 +280,7 @@ def captions_by(
         facts = facts_of(plan.job.benchmark, 0) if only_ids else plan.given
         features = resolve(Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device)
         wanted = {(id_, n) for id_ in plan.given.ids for n in range(samples)} - have
-        made = [c for c in from_needs(captioner, features, samples) if (c.id, c.sample) in wanted]
+        made = [c for c in captioning.from_needs(captioner, features, samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
     requests = [
@@ -290,7 +289,8 @@ def captions_by(
         for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
         if (id_, sample) not in have
     ]
-    return from_session(captioner, requests, plan.job.generation, plan.job.device, keep)
+    proven = any(c.text is not None for c in done)
+    return captioning.from_session(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
 
 
 def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
@@ -363,7 +363,8 @@ def finish(
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
-    notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
+    of_captions = [*several.notes_on(captions, plan.samples), *captioning.notes_on(captions)]
+    notes = list(dict.fromkeys([*of_captions, *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     timed = [c.seconds for c in captions if c.seconds > 0]
     speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}
