@@ -21,7 +21,8 @@ import numpy as np
 
 from capbench import several, store
 from capbench.cache import Cache
-from capbench.captioning import as_caption
+from capbench.captioners.fuse import NOT_FUSED, Pair
+from capbench.captioning import as_caption, from_session
 from capbench.details import FOLDER
 from capbench.errors import BadData, CapbenchError
 from capbench.facts import Facts
@@ -132,8 +133,8 @@ def combine(captioner: Any, samples: int, done: Sequence[Caption], setting: Sett
         if setting.folder is not None:
             write_choices(setting.folder, choices)
     left = [choice for choice in choices if (choice.id, choice.sample) in wanted]
-    if hasattr(captioner, "finish"):
-        made = captioner.finish(left, setting.device, keep)
+    if hasattr(captioner, "fuser"):
+        made = fused(captioner, left, setting.device, keep)
     elif left:
         made = [caption_of(choice) for choice in left]
         keep(made)
@@ -236,6 +237,47 @@ def scored(
         "" if v is not None else failed.get(i, f"{scorer.metric.name} gave no score") for i, v in enumerate(values)
     ]
     return values, reasons, features
+
+
+def fused(captioner: Any, choices: Sequence[Choice], device: str, keep: Keep) -> list[Caption]:
+    """The two best candidates of each choice made into one, each batch kept as it ends; the best where there is none.
+
+    Raises:
+        CapbenchError: the language model will answer nothing more; what was made is kept.
+    """
+    pairs = {(c.id, c.sample): pair for c in choices if (pair := pair_of(c)) is not None}
+    of_key = {(c.id, c.sample): c for c in choices}
+    made = [alone(choice) for key, choice in of_key.items() if key not in pairs]
+    keep(made)
+
+    def settle(answers: Sequence[Caption]) -> None:
+        batch = []
+        for answer in answers:
+            choice = of_key[answer.id, answer.sample]
+            caption = captioner.settled(pairs[answer.id, answer.sample], answer)
+            remarks = "; ".join(filter(None, [caption.reason, choice.passed_over()]))
+            batch.append(replace(caption, reason=remarks, seconds=round(answer.seconds + choice.seconds, 6)))
+        keep(batch)
+        made.extend(batch)
+
+    requests: Any = list(pairs.values())
+    from_session(captioner.fuser, requests, captioner.params, device, settle)
+    return made
+
+
+def pair_of(choice: Choice) -> Pair | None:
+    """The best candidate and the next best that says something else; None where no two do."""
+    texts = [str(choice.candidates[place].text) for place in choice.best]
+    others = [text for text in texts[1:] if text.split() != texts[0].split()]
+    return Pair(choice.id, choice.sample, texts[0], others[0]) if others else None
+
+
+def alone(choice: Choice) -> Caption:
+    """The best candidate where there is nothing to fuse it with."""
+    made = caption_of(choice)
+    if len(choice.best) != 1 or len(choice.candidates) == 1:
+        return made
+    return replace(made, reason=f"{NOT_FUSED}there is one candidate: {made.reason}")
 
 
 def caption_of(choice: Choice) -> Caption:
