@@ -267,7 +267,10 @@ def check_captioner(captioner: Any) -> list[str]:
     if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
         return found.close(name)
     if hasattr(captioner, "inner"):
-        return found.close(name)  # its parts are captioners and a metric, which are checked on their own
+        for one in captioner.inner:
+            check_captioner(one.value)
+        found.expect(captioner.inner, "the captioners inside keep their promises")
+        return found.close(name)
     if hasattr(captioner, "needs"):
         arguments = set(inspect.signature(captioner.captions).parameters)
         found.expect(arguments == set(captioner.needs), "the arguments of captions are the names of its needs")
