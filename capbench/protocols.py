@@ -110,6 +110,10 @@ class Metric(Protocol):
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
 
+# what of a request, and of the decoding parameters, a captioner may say that it uses
+USES = ("prompt", "max_tokens", "temperature", "beams", "seed", "context", "regions", "history", "length")
+
+
 class Captioner(Protocol):
     """Describes pictures. ``fingerprint`` is cheap: weights are not loaded for it."""
 
@@ -127,6 +131,9 @@ class Captioner(Protocol):
         """Load, and give the session; leaving the context frees everything."""
         ...
 
+    # Optional: uses: frozenset[str] of names in USES: what can change its answers. The plan says what is given
+    #           beyond that; without it nothing is said.
+
 
 class CaptionSession(Protocol):
     """Batch in, the same number out, in order.
@@ -143,6 +150,9 @@ class CaptionSession(Protocol):
         ends the run and brings along what was made of the batch.
         """
         ...
+
+    # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:
+    #           its pictures can be opened while the model works.
 
 
 class DerivedCaptioner(Protocol):
@@ -260,7 +270,7 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "TokenizerSession",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 from capbench.cache import open_cache
 from capbench.errors import CapbenchError
 from capbench.needs import Bags
+from capbench.protocols import USES
 from capbench.resolve import closure
 from capbench.scoring import Part, signature_of
 from capbench.several import looked_at
@@ -266,6 +267,8 @@ def check_captioner(captioner: Any) -> list[str]:
     problem = captioner.check()
     if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
         return found.close(name)
+    strange = set(getattr(captioner, "uses", ())) - set(USES)
+    found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")
     if hasattr(captioner, "inner"):
         for one in captioner.inner:
             check_captioner(one.value)

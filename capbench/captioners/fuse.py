@@ -183,7 +183,9 @@ class FuserSession:
     def body(self, pair: Pair, params: Generation) -> dict[str, Any]:
         """The request about one pair."""
         prompt = PROMPT.format(first=as_json(pair.first), second=as_json(pair.second))
-        return body_of(self.model, Request(pair.id, None, (), pair.sample), replace(params, prompt=prompt))
+        return body_of(
+            self.model, Request(pair.id, None, sample=pair.sample, prompt=prompt), replace(params, prompt=prompt)
+        )
 
 
 def as_json(text: str) -> str:

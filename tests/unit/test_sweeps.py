@@ -229,8 +229,8 @@ def test_columns_of_one_label_are_told_apart_by_their_specs(tmp_path, read_json)
 
 def test_points_with_the_same_captions_are_told(tmp_path):
     metrics = ["rouge_l", "clipscore"]
-    made = sweeps.sweep("speaker", "scenes(n=10)", {"beams": [1, 5]}, metrics, backends=CLIP, runs=tmp_path)
-    assert made.notes == ("the same captions, to the letter: beams=1 | beams=5",)
+    made = sweeps.sweep("speaker", "scenes(n=10)", {"generation.seed": [1, 5]}, metrics, backends=CLIP, runs=tmp_path)
+    assert made.notes == ("the same captions, to the letter: seed=1 | seed=5",)
     assert [d.standing for d in made.points] == ["front", "front"]
 
 
