@@ -147,7 +147,8 @@ def own_problems(job: Job, samples: int) -> list[Problem]:
 
 def plan_lines(plan: Plan) -> list[str]:
     """The plan for people: what will be computed, by what, and how much of it is in the cache."""
-    names = list(dict.fromkeys(need for part in plan.job.parts for need in closure(part.needs.values())))
+    stated = [need for part in plan.job.parts for need in part.needs.values()]
+    names = closure([*combining.needs_of(plan.job.captioner), *stated])
     lines = [
         f"captioner  {plan.identity.captioner}",
         f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),

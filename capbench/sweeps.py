@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, Unpack
 from capbench import api, compare, engine, paired, plugins, scoring
 from capbench.captioners.inner import label_of
 from capbench.errors import CapbenchError, MissingPart, UsageError
+from capbench.keeping import as_error, caption_all
 from capbench.matching import read_sides
 from capbench.needs import References
 from capbench.resolve import root
@@ -276,14 +277,23 @@ def named(word: str, heads: Sequence[Head]) -> Head:
 
 
 def run(planned: Planned, max_missing: float = 1.0, tell: Tell | None = None) -> Sweep:
-    """Run the points in order. tell: gets one line a point as it ends."""
+    """Run the points: first the captions of those that share a model, then each in order. tell: gets one line a point."""
+    alike: dict[str, list[int]] = {}
+    for i, point in enumerate(planned.points):
+        alike.setdefault(point.spec, []).append(i)
+    before = caption_all(dict(enumerate(planned.plans)), list(alike.values()))
     done = []
-    for i, (point, its_plan) in enumerate(zip(planned.points, planned.plans, strict=True), start=1):
-        made, error = one(its_plan, max_missing)
+    for i, point in enumerate(planned.points):
+        made, error = None, before.errors.get(i)
+        if error is None:
+            its_plan = planned.plans[i]
+            once = replace(its_plan, job=replace(its_plan.job, fresh=False)) if i in before.made else its_plan
+            made, error = one(once, max_missing)
         done.append(Done(point, None if made is None else replace(made.run, summaries=made.asked), error))
         if tell is not None:
-            words = f"{made.captioned} captions and {made.scored} metrics were computed" if made else "failed"
-            tell(f"point {i} of {len(planned.points)}, {point.label}: {words}")
+            captioned = before.made.get(i, 0) + (made.captioned if made else 0)
+            words = f"{captioned} captions and {made.scored} metrics were computed" if made else "failed"
+            tell(f"point {i + 1} of {len(planned.points)}, {point.label}: {words}")
     judged = with_standings(planned, done)
     return Sweep(planned, tuple(judged), tuple(notes_on(judged)))
 
@@ -292,10 +302,8 @@ def one(plan_: engine.Plan, max_missing: float) -> tuple[engine.Result | None, C
     """The run of one point, or what went wrong; also where too much of it is unscored."""
     try:
         made = engine.run(plan_)
-    except CapbenchError as error:
-        return None, error
     except Exception as error:  # noqa: BLE001 -- a plugin may raise anything, and the other points go on
-        return None, CapbenchError(f"{type(error).__name__}: {error}")
+        return None, as_error(error)
     try:
         engine.refuse_unscored(made.run, made.asked, max_missing)
     except CapbenchError as error:

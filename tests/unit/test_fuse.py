@@ -14,29 +14,6 @@ from capbench.metrics.clipscore import ClipCosine
 from capbench.scoring import Part
 from capbench.types import ImageRef, Sample
 
-# a picture is the digit of its digest, a text the sum of its digits: the cosine of (1, a) with (1, b)
-ENCODER = """
-from contextlib import contextmanager
-from dataclasses import dataclass
-import numpy as np
-from capbench.protocols import Encoded
-
-@dataclass(frozen=True)
-class Encoder:
-    name = "fake"
-    kind = "encoder"
-    def fingerprint(self):
-        return "fake"
-    def check(self):
-        return None
-    @contextmanager
-    def open(self, device):
-        yield self
-    def images(self, refs):
-        return Encoded(np.array([[1, int(r.digest)] for r in refs], np.float32))
-    def texts(self, texts):
-        return Encoded(np.array([[1, sum(int(ch) for ch in t if ch.isdigit())] for t in texts], np.float32))
-"""
 BENCH = Benchmark("four", 1, tuple(Sample(id_, ImageRef(id_, str(n))) for n, id_ in enumerate("abcd", start=1)), "")
 ONE = {"a": "a dog 1", "b": "a dog 7", "c": "a dog 3", "d": "same 4"}
 TWO = {"a": "a cat 9", "b": "a cat 2", "c": "a cat 5", "d": "same  4"}
@@ -44,13 +21,10 @@ PARTS = (Part(ClipCosine(), "", "clip_cosine"),)
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path, digits, monkeypatch):
     """Two files of captions, an encoder, and no waiting."""
-    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "own-cache"))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(pacing, "FIRST_PAUSE", 0.01)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "encoder.py").write_text(ENCODER)
     (tmp_path / "one.json").write_text(json.dumps(ONE))
     (tmp_path / "two.json").write_text(json.dumps(TWO))
 

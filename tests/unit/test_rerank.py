@@ -17,33 +17,6 @@ from capbench.metrics.rouge import RougeL
 from capbench.scoring import Part
 from capbench.types import Generation, ImageRef, Sample
 
-# a picture is the digit of its digest, a text the sum of its digits: the cosine of (1, a) with (1, b)
-ENCODER = """
-from contextlib import contextmanager
-from dataclasses import dataclass
-import numpy as np
-from capbench.protocols import Encoded
-
-@dataclass(frozen=True)
-class Encoder:
-    mark: str = "fake"
-    name = "fake"
-    kind = "encoder"
-    opened = 0
-    def fingerprint(self):
-        return self.mark
-    def check(self):
-        return None
-    @contextmanager
-    def open(self, device):
-        yield self
-    def images(self, refs):
-        return Encoded(np.array([[1, int(r.digest)] for r in refs], np.float32))
-    def texts(self, texts):
-        rows = [[1, sum(int(ch) for ch in text if ch.isdigit())] for text in texts]
-        failures = {i: "cannot be encoded" for i, text in enumerate(texts) if "odd" in text}
-        return Encoded(np.array(rows, np.float32), None, failures)
-"""
 SPEAKERS = """
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,11 +47,8 @@ class Says:
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path, digits):
     """Four pictures 1 to 4, an encoder and a captioner that says what it is told."""
-    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "own-cache"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "encoder.py").write_text(ENCODER)
     (tmp_path / "speakers.py").write_text(SPEAKERS + f"# {tmp_path}")  # a module of its own for each test
     return plugins.attribute("speakers.py:Says")[0].caption.__globals__
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import capbench
-from capbench import sweep_text, sweeps
+from capbench import plugins, sweep_text, sweeps
 from capbench.errors import MissingPart, UsageError
 from capbench.sweeps import dominates
 
@@ -186,6 +186,51 @@ def test_a_point_that_fails_does_not_cost_the_others(brittle):
     assert failure.exit_code == 1  # they have different codes
     assert replace(brittle, points=brittle.points[4:]).failure.exit_code == 5
     assert replace(brittle, points=brittle.points[:2]).failure is None
+
+
+COUNTED = """
+from contextlib import contextmanager
+from dataclasses import dataclass
+from capbench.types import Failure
+
+LOG = []
+
+@dataclass(frozen=True)
+class Counted:
+    size: int = 1
+    name = "counted"
+    def fingerprint(self):
+        return f"counted/{self.size}"
+    def check(self):
+        return None
+    @contextmanager
+    def open(self, device):
+        LOG.append(f"open {self.size}")
+        yield self
+        LOG.append("close")
+    def caption(self, requests, params):
+        LOG.append(params.beams)
+        return [Failure("no") if params.beams == 2 else f"a thing {params.beams}" for r in requests]
+"""
+
+
+def test_a_model_is_loaded_once_for_all_points_that_differ_in_decoding(tmp_path):
+    path = tmp_path / "counted.py"
+    path.write_text(COUNTED)
+    log = plugins.attribute(f"{path}:Counted")[0].caption.__globals__["LOG"]
+
+    def call(beams, **words):
+        vary = {"beams": beams, "size": [1, 2]}
+        sweeps.sweep(f"{path}:Counted", "scenes(n=10)", vary, METRICS, backends=CLIP, runs=tmp_path / "r", **words)
+        seen = [*log]
+        log.clear()
+        return seen
+
+    assert call([1, 3]) == ["open 1", 1, 3, "close", "open 2", 1, 3, "close"]
+    assert call([1, 3]) == []
+    assert call([1, 3], fresh=True) == ["open 1", 1, 3, "close", "open 2", 1, 3, "close"]
+    # a session in which something failed is not trusted with the next point
+    assert call([1, 2, 4])[:5] == ["open 1", 2, "close", "open 1", 4]
 
 
 def test_the_table_says_all_of_it(world, brittle):
