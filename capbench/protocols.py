@@ -301,7 +301,8 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
+    "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "TokenizerSession",
 ]  # fmt: skip

@@ -277,7 +277,7 @@ def named(word: str, heads: Sequence[Head]) -> Head:
 
 
 def run(planned: Planned, max_missing: float = 1.0, tell: Tell | None = None) -> Sweep:
-    """Run the points: first the captions of those that share a model, then each in order. tell: gets one line a point."""
+    """Run the points: captions of those that share a model first, then each in order. tell: gets a line a point."""
     alike: dict[str, list[int]] = {}
     for i, point in enumerate(planned.points):
         alike.setdefault(point.spec, []).append(i)
