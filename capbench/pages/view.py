@@ -22,6 +22,7 @@ from capbench.facts import Facts, facts_of
 from capbench.leaderboard.boards import Board, board, in_order
 from capbench.leaderboard.entries import Entry
 from capbench.pages.board import board_data
+from capbench.pages.candidates import candidates_data
 from capbench.pages.document import document
 from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
@@ -146,6 +147,7 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "pictures": None,
         "unseen": {},
         "folder": "",
+        "candidates": [candidates_data(run, viewed.ids) for run in viewed.runs],
         "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
     }

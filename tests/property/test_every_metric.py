@@ -142,7 +142,7 @@ for line in sys.stdin:
 """
 
 
-def captioner_spec(name, tmp_path):
+def captioner_spec(name, tmp_path, url_spec):
     if name == "file":
         path = tmp_path / "captions.jsonl"
         path.write_text('{"id": "a", "caption": "x"}\n')
@@ -151,14 +151,24 @@ def captioner_spec(name, tmp_path):
         path = tmp_path / "program.py"
         path.write_text(PROGRAM)
         return f"command(program={f'{sys.executable} {path}'!r}, batch=3)"
-    return name
+    if name in ("rerank", "fuse"):
+        llm = f", llm={url_spec!r}" if name == "fuse" else ""
+        return f"{name}(captioners=['speaker', 'human']{llm})"
+    return url_spec if name == "chat" else name
 
 
 @pytest.mark.parametrize("name", own("captioners"))
-def test_captioner(name, tmp_path):
-    passed = check_captioner(build("captioners", captioner_spec(name, tmp_path)))
+def test_captioner(name, tmp_path, loopback):
+    with loopback.Server() as server:
+        spec = captioner_spec(name, tmp_path, f"chat(model='tiny-eyes', url={server.url!r})")
+        passed = check_captioner(build("captioners", spec))
     assert {"name is text", "fingerprint is text and stays the same", "nothing is missing"} <= set(passed)
-    assert {"one answer a request", "the arguments of captions are the names of its needs"} & set(passed)
+    kinds = {
+        "one answer a request",
+        "the arguments of captions are the names of its needs",
+        "the captioners inside keep their promises",
+    }
+    assert kinds & set(passed)
 
 
 def dataset_spec(name, tmp_path):
