@@ -20,6 +20,7 @@ from capbench.types import ImageRef
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".jp2", ".avif"})
 # The warnings filter is the process's; only one thread at a time may change it.
 OPENING = threading.Lock()
 
@@ -42,6 +43,12 @@ def reference(path: str | Path) -> ImageRef:
         return ImageRef(str(path), digest(place.read_bytes()) if place.is_file() else "")
     except OSError:
         return ImageRef(str(path))
+
+
+def names_in(folder: Path) -> list[str]:
+    """The pictures of a folder and its sub-folders by name; other files and hidden ones are passed over."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def load(ref: ImageRef) -> Image:
@@ -126,4 +133,4 @@ def rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-__all__ = ["ImageFault", "digest", "load", "reference"]
+__all__ = ["SUFFIXES", "ImageFault", "digest", "load", "names_in", "reference"]

@@ -27,6 +27,11 @@ class Lazy:
         self._backend, self._device, self._stack = backend, device, stack
         self._session: Any = None
 
+    @property
+    def chunk(self) -> int:
+        """Items a cache commit: fewer where the backend says that they are slow to make."""
+        return int(getattr(self._backend, "chunk", CHUNK))
+
     def get(self) -> Any:
         """The open session."""
         if self._session is None:
@@ -77,7 +82,7 @@ class Stage:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
         known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
         names = [name for name in wanted if name not in known]
-        size = CHUNK if self.need.cached else CHEAP_CHUNK
+        size = self.session.chunk if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             for start in range(0, len(names), size):
                 part = names[start : start + size]
@@ -94,7 +99,8 @@ class Stage:
         if self.need.cached:
             keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
             stored = self.cache.get(list(keys.values()))
-            known = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            known = {name: value for name, value in found.items() if value is not None}
         missing = [name for name in wanted if name not in known]
         if missing:
             made = self._compute([wanted[name] for name in missing])
