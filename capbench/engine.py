@@ -22,6 +22,7 @@ from capbench import scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
 from capbench.captioning import from_needs, from_session
+from capbench.details import by_id, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
 from capbench.needs import Ids, References
@@ -201,6 +202,7 @@ def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summa
     if plan.job.fresh:
         for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY, store.TAGS):
             (folder / name).unlink(missing_ok=True)
+        forget_details(folder)
         return None, (), ()
     record = store.read_record(folder)
     if record.status != "finished":
@@ -297,7 +299,10 @@ def score(
         own = closure(part.needs.values())
         cut = max((features.cut(need) for need in own), default=0)
         about = {"empty": several.empty_captions(own, captions), "cut": cut}
+        details, why = scoring.details_of(part, features)
+        scored[key] = replace(scored[key], details=by_id(details, plan.judged.ids))
         marks = [mark_of(plan, own)]
+        cautions += filter(None, [why])
         caution = scoring.caution_of(part, scored[key], features)
         if caution is not None:
             marks.append(caution.mark)
@@ -351,6 +356,7 @@ def finish(
     if not changed:
         return record
     if plan.folder is not None:
+        write_details(plan.folder, scored)
         store.write_scores(plan.folder, scored, plan.judged.ids)
         store.write_summary(plan.folder, summaries)
         store.write_record(plan.folder, done)

@@ -106,6 +106,8 @@ class Metric(Protocol):
     #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
     #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);
     #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
+    #           details(self, **features) -> Sequence[Mapping[str, Any] | None], asked after rows with the same
+    #           arguments: what it can say of each item, as plain JSON; kept in the run's folder and shown by pages;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,25 @@ def caution_of(part: Part, scored: Scored, features: Features) -> Caution | None
     except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything, and its rows are there
         return Caution("caution failed", f"{part.metric.name}: its caution failed: {type(error).__name__}: {error}")
     return said
+
+
+def details_of(part: Part, features: Features) -> tuple[list[Mapping[str, Any] | None], str]:
+    """What the metric says of each item, None where nothing; and why there is nothing at all, if that is a fault.
+
+    An item that has failed has no details: what it would be said of is not there.
+    """
+    n = len(features.facts.ids)
+    if not hasattr(part.metric, "details"):
+        return [None] * n, ""
+    failed = {item for need in part.needs.values() for item in features.failures(need)}
+    try:
+        said = list(part.metric.details(**arguments(part, features)))
+        if len(said) != n:
+            raise CapbenchError(f"{len(said)} for {n} items")  # noqa: TRY301 -- a fault like those it may raise itself
+        plain = [None if one is None else json.loads(json.dumps(one, allow_nan=False)) for one in said]
+    except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything, and its rows are there
+        return [None] * n, f"{part.metric.name}: its details failed: {type(error).__name__}: {error}"
+    return [None if item in failed else one for item, one in enumerate(plain)], ""
 
 
 def checked(metric: Metric, answer: Any, n: int) -> Rows:

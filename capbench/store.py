@@ -5,6 +5,7 @@
     scores.parquet  every number of every item, in long form
     summary.json    one record a number of the table
     tags.parquet    what the items are grouped by, where the dataset says so
+    details/        what metrics say of each item beside their numbers (``capbench.details``)
 
 Whole files are written under a fixed temporary name and renamed, so a kill leaves either the old or
 the new one, and the next run overwrites the temporary one. ``docs/run-folder.md`` is the format.
