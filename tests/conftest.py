@@ -145,3 +145,17 @@ def tiny(tmp_path_factory):
         return made[name]
 
     return make
+
+
+@pytest.fixture
+def random_alexnet(tmp_path, monkeypatch) -> Path:
+    """Random weights of AlexNet where torch's hub would have put the real ones, which LPIPS looks at pictures with."""
+    torch = pytest.importorskip("torch", reason="pip install 'capbench[lpips]': this test loads a small model")
+    torchvision = pytest.importorskip("torchvision", reason="pip install 'capbench[lpips]'")
+    pytest.importorskip("lpips", reason="pip install 'capbench[lpips]'")
+    place = tmp_path / "torch" / "hub" / "checkpoints"
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(torchvision.models.alexnet(weights=None).state_dict(), place / "alexnet-owt-7be5be79.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return place

@@ -14,6 +14,7 @@ from capbench.needs import AllCaptions, Captions
 from capbench.ragged import ragged
 from capbench.resolve import closure
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
+from capbench.trial import small_world
 from capbench.types import Column
 
 SHORT_PROMISE = {
@@ -81,6 +82,9 @@ VARIANTS = [
     "style(tokenizer='whitespace')",
     "truncation(prefix='A photo depicts ')",
     "vocabulary(every=True)",
+    "reconstruction(seeds=3, seed=5)",
+    "reconstruction(similarity='ssim')",
+    "reconstruction(similarity='psnr(size=64)', seeds=2)",
 ]
 
 
@@ -113,13 +117,19 @@ def test_cider_with_the_frequencies_of_coco():
     assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
 
 
-MODELS = {"open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder"}  # small seeded ones
-SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys(MODELS, pytest.mark.torch)
+MODELS = {
+    "open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder", "diffusers": "painter_folder",
+}  # fmt: skip  # small seeded ones
+SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys([*MODELS, "lpips"], pytest.mark.torch)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends")])
 def test_backend(name, request):
     spec = name
+    if name == "gallery":
+        spec = f"gallery(folder={small_world()[0].image.path.rpartition('/')[0]!r}, encoder='scenes')"
+    if name == "lpips":
+        request.getfixturevalue("random_alexnet")
     if name in MODELS:
         folder = str(request.getfixturevalue("tiny")(MODELS[name]))
         spec = f"{name}({'folder' if name == 'onnx' else 'model'}={folder!r})"

@@ -86,12 +86,12 @@ def test_what_is_not_said_is_drawn_so_the_mean_is_between_right_and_wrong(own_ca
     seeds = 40
     run = made("no_colour", f"reconstruction(seeds={seeds})", n=14)
     groups, whole = (part[:14] for part in squares())
-    each = [own["paintings"] for own in run.scored[0].details.values()] if hasattr(run.scored[0], "details") else None
+    each = [own["paintings"] for own in run.scored[0].details.values()]
     chance = (whole - 25 * groups * (COLOURS - 1) / COLOURS) / whole  # seven colours in eight are wrong
     error = 25 * np.sqrt(groups * 7 / 64 / seeds) / whole
     assert (np.abs(values(run) - chance) < 4.5 * error + 0.003).all()
     assert (values(run, "reconstruction_spread") > 0).all()
-    assert each is None or {len(own) for own in each} == {seeds}
+    assert {len(own) for own in each} == {seeds}
 
 
 def test_mean_and_spread_by_hand():
