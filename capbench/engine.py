@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from capbench import scoring, several, store
+from capbench import asking, captioning, scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.captioning import from_needs, from_session
 from capbench.details import by_id, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
@@ -31,7 +30,7 @@ from capbench.resolve import Bound, Features, Work, bind, cached_share, closure,
 from capbench.signature import Signature
 from capbench.store import Identity, Record, Run, Stated
 from capbench.tables import Scored
-from capbench.types import Caption, Failure, Generation, Request, Summary
+from capbench.types import Caption, Failure, Generation, Summary
 
 MAX_MISSING = 0.01
 SHOWN_IDS = 60
@@ -61,7 +60,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is known before work starts. given: facts for captioners; judged: for metrics."""
+    """Everything that is known before work starts. given: facts for captioners; judged: for metrics.
+
+    unused: in words, what the captioner is given and says it cannot use.
+    """
 
     job: Job
     given: Facts
@@ -71,6 +73,7 @@ class Plan:
     identity: Identity
     samples: int
     mark: str
+    unused: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -97,6 +100,8 @@ def plan(job: Job) -> Plan:
         MissingPart: all that is missing, together.
     """
     given = facts_of(job.benchmark, job.limit)
+    params = asking.generation_of(job.benchmark, job.generation)
+    job = replace(job, generation=params)
     samples = several.wanted_samples(job.captioner, job.label, job.benchmark, job.samples)
     fewer, mark = several.left_out(job.captioner, job.benchmark, samples)
     judged = leave_out(given, fewer) if fewer else given
@@ -105,7 +110,7 @@ def plan(job: Job) -> Plan:
     needs = closure([*own_needs, *stated])
     bound, problems = bind(needs, job.aliases)
     problems += missing_facts(needs, judged, fewer)
-    problems = [*own_problems(job, samples), *problems]
+    problems = [*own_problems(job, samples), *problems, *asking.problems(job.captioner, job.benchmark, given, params)]
     if problems:
         raise cannot_start(problems)
     fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
@@ -123,7 +128,8 @@ def plan(job: Job) -> Plan:
         asdict(job.generation),
     )
     signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
-    return Plan(job, given, judged, bound, signatures, identity, samples, mark)
+    unused = asking.unused(job.captioner, job.label, job.benchmark, params, len(given.ids))
+    return Plan(job, given, judged, bound, signatures, identity, samples, mark, unused)
 
 
 def own_problems(job: Job, samples: int) -> list[Problem]:
@@ -148,6 +154,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"captioner  {plan.identity.captioner}",
         f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
         f"run        {plan.folder or '-'}",
+        *(f"unused     {line}" for line in plan.unused),
     ]
     with open_cache() as cache:
         for need in names:
@@ -260,16 +267,12 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> lis
         facts = facts_of(plan.job.benchmark, 0) if only_ids else plan.given
         features = resolve(Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device)
         wanted = {(id_, n) for id_ in plan.given.ids for n in range(plan.samples)} - have
-        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
+        made = [c for c in captioning.from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
-    requests = [
-        Request(id_, image, (), sample)
-        for sample in range(plan.samples)
-        for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
-        if (id_, sample) not in have
-    ]
-    return from_session(captioner, requests, plan.job.generation, plan.job.device, keep)
+    requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, plan.samples, have)
+    proven = any(c.text is not None for c in done)
+    return captioning.from_session(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
 
 
 def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
@@ -342,7 +345,8 @@ def finish(
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
-    notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
+    told = [*plan.unused, *several.notes_on(captions, plan.samples), *captioning.notes_on(captions)]
+    notes = list(dict.fromkeys([*told, *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     timed = [c.seconds for c in captions if c.seconds > 0]
     speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}

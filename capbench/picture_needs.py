@@ -27,8 +27,8 @@ class Prompt(NamedTuple):
 class Painted:
     """Ragged[list[Painting]]: each text painted with the seeds ``seed``, ``seed + 1``, ..., as many as ``seeds``.
 
-    A picture is a file of the cache. How many seeds are asked for is no part of its identity: with more of them,
-    those that were painted stay.
+    A picture is a file of the cache. It is known by its text and its own seed, so that those that were painted stay
+    when more of them are asked for.
     """
 
     kind: ClassVar[str] = paintings.KIND
@@ -39,7 +39,7 @@ class Painted:
     of: Need
     generator: str = "painter"
     seeds: int = field(default=1, metadata={"signed": False})
-    seed: int = 0
+    seed: int = field(default=0, metadata={"signed": False})
 
     @property
     def backend(self) -> str:
@@ -49,6 +49,10 @@ class Painted:
     def inputs(self, item: Any) -> list[Any]:
         """The text with each seed."""
         return [Prompt(item, self.seed + k) for k in range(self.seeds)]
+
+    def named(self, prompt: Prompt) -> str:
+        """What a painting is known by, beside its painter."""
+        return f"{prompt.seed}#t:{prompt.text}"
 
     def compute(self, session: Any, items: Sequence[Any]) -> Sequence[Any]:
         """One Painting or Failure a prompt."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from capbench.types import BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
+from capbench.types import Answer, BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class DerivedNeed(Need, Protocol):
     """A need made from another one by a backend, item by item.
 
     With ``to``, a second need, an item is a pair: a value of ``of`` and its item's value of ``to``. With ``several``
-    set, ``inputs`` may give several inputs an item, and gives them numbers even where it is one.
+    set, an item has a list of values even where ``inputs`` gives one.
     """
 
     @property
@@ -81,6 +81,8 @@ class DerivedNeed(Need, Protocol):
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
 
+    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once.
+
 
 class Metric(Protocol):
     """A frozen dataclass that says what it needs and turns it into rows with numpy."""
@@ -112,6 +114,10 @@ class Metric(Protocol):
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
 
+# what of a request, and of the decoding parameters, a captioner may say that it uses
+USES = ("prompt", "max_tokens", "temperature", "beams", "seed", "context", "regions", "history", "length")
+
+
 class Captioner(Protocol):
     """Describes pictures. ``fingerprint`` is cheap: weights are not loaded for it."""
 
@@ -129,6 +135,9 @@ class Captioner(Protocol):
         """Load, and give the session; leaving the context frees everything."""
         ...
 
+    # Optional: uses: frozenset[str] of names in USES: what can change its answers. The plan says what is given
+    #           beyond that; without it nothing is said.
+
 
 class CaptionSession(Protocol):
     """Batch in, the same number out, in order.
@@ -137,9 +146,17 @@ class CaptionSession(Protocol):
     captioner which draws by the seed gives another caption for each.
     """
 
-    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Failure]:
-        """One text or Failure for each request."""
+    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Answer | Failure]:
+        """One text or Failure for each request; an Answer where more is known than its text.
+
+        Whatever is raised costs only the request it is about: the batch is halved until that one is found. Memory
+        that does not suffice (MemoryError, or a class called OutOfMemoryError) makes later batches smaller. ``Midway``
+        ends the run and brings along what was made of the batch.
+        """
         ...
+
+    # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:
+    #           its pictures can be opened while the model works.
 
 
 class DerivedCaptioner(Protocol):
@@ -269,7 +286,7 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip

@@ -274,10 +274,11 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     source = pairs(features, need) if hasattr(need, "to") else features.flat(need.of)
     expanded = [[v] if isinstance(v, Failure) else need.inputs(v) for v in source.values]
     several = getattr(need, "several", False) or any(len(inputs) != 1 for inputs in expanded)
+    own = getattr(need, "named", None)  # inputs that many items share are known by themselves
     names = [
-        f"{j}#{name}" if several else name
+        own(given) if own and not isinstance(given, Failure) else f"{j}#{name}" if several else name
         for name, inputs in zip(source.names, expanded, strict=True)
-        for j in range(len(inputs))
+        for j, given in enumerate(inputs)
     ]
     items = [value for inputs in expanded for value in inputs]
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}
@@ -320,9 +321,11 @@ def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cac
     """How many of a need's values are in the cache, and of how many; None where that is not known yet."""
     if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions | AllCaptions) and not facts.captions):
         return None
-    names = {name for name in fact_values(facts, need.of).names if name}
-    if getattr(need, "several", False):
-        names = {f"{j}#{name}" for name in names for j in range(len(need.inputs("")))}
+    source = fact_values(facts, need.of)
+    names = {name for name in source.names if name}
+    if hasattr(need, "named"):
+        values = (value for value in source.values if not isinstance(value, Failure))
+        names = {need.named(given) for value in values for given in need.inputs(value)}
     fingerprint = bound[need.backend].fingerprint
     keys = [value_key(need.kind, fingerprint, parameters(need), name) for name in sorted(names)]
     return len(cache.get(keys)), len(keys)

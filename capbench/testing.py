@@ -18,11 +18,12 @@ from capbench.cache import open_cache
 from capbench.errors import CapbenchError
 from capbench.images import load
 from capbench.needs import Bags
+from capbench.protocols import USES
 from capbench.resolve import closure
 from capbench.scoring import Part, signature_of
 from capbench.several import looked_at
 from capbench.trial import ITEMS, Findings, Trial, small_world, subset
-from capbench.types import Failure, Generation, ImageRef, Request, Rows, Sample
+from capbench.types import Answer, Failure, Generation, ImageRef, Request, Rows, Sample
 
 TOLERANCE = 1e-6
 MISSING = "no caption in this test"
@@ -269,6 +270,8 @@ def check_captioner(captioner: Any) -> list[str]:
     problem = captioner.check()
     if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
         return found.close(name)
+    strange = set(getattr(captioner, "uses", ())) - set(USES)
+    found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")
     if hasattr(captioner, "needs"):
         arguments = set(inspect.signature(captioner.captions).parameters)
         found.expect(arguments == set(captioner.needs), "the arguments of captions are the names of its needs")
@@ -277,12 +280,17 @@ def check_captioner(captioner: Any) -> list[str]:
     with captioner.open("cpu") as session:
         first = session.caption(requests, Generation())
         found.expect(len(first) == len(requests), "one answer a request", f"{len(first)} for {len(requests)}")
-        found.expect(all(isinstance(a, str | Failure) for a in first), "every answer is text or a Failure")
         found.expect(
-            list(first) == list(session.caption(requests, Generation())),
-            "the same requests get the same answers",
+            all(isinstance(a, str | Answer | Failure) for a in first), "every answer is text, an Answer or a Failure"
         )
+        again = session.caption(requests, Generation())
+        found.expect([*map(said, first)] == [*map(said, again)], "the same requests get the same answers")
     return found.close(name)
+
+
+def said(answer: Any) -> Any:
+    """What an answer says, without what it took to make it."""
+    return (answer.text, answer.reason) if isinstance(answer, Answer) else answer
 
 
 def check_dataset(dataset: Any) -> list[str]:

@@ -44,7 +44,7 @@ def stamped_digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
 def hub_file(model: str, name: str, revision: str = "") -> Path | None:
     """A file of a model in the hub's cache; None where it is not there, or ``model`` cannot be a hub id.
 
-    revision: a branch or commit ("": main).
+    revision: a branch, tag or commit ("": the main branch).
     """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from capbench.backends.torch_towers import PRECISIONS, full_precision, precision_problem, usable
+from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.errors import CapbenchError, MissingPart
 from capbench.languages import readable
 from capbench.protocols import Problem

@@ -18,9 +18,10 @@ import numpy as np
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
 from capbench.backends.pixels import of_transformers
 from capbench.backends.routes import opened, route_problem
-from capbench.backends.torch_towers import Loaded, precision_problem, tower
+from capbench.backends.torch_towers import Loaded, tower
 from capbench.errors import BadData, CapbenchError, MissingPart
 from capbench.protocols import Problem
+from capbench.torch_places import precision_problem
 from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 LIBRARIES = ("torch", "transformers")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from capbench.backends.pixel_similarity import of_one_size
-from capbench.backends.torch_towers import full_precision, usable
+from capbench.torch_places import full_precision, usable
 from capbench.errors import CapbenchError
 from capbench.protocols import Problem
 from capbench.types import Failure, ImageRef
