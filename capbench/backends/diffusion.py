@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.errors import CapbenchError, MissingPart
 from capbench.languages import readable
 from capbench.protocols import Problem
+from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.types import Failure
 from capbench.weights import files_digest, hub_file
 

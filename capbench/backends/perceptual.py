@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from capbench.backends.pixel_similarity import of_one_size
-from capbench.torch_places import full_precision, usable
 from capbench.errors import CapbenchError
 from capbench.protocols import Problem
+from capbench.torch_places import full_precision, usable
 from capbench.types import Failure, ImageRef
 from capbench.weights import files_digest
 
