@@ -58,7 +58,15 @@ def load(ref: ImageRef) -> Image:
         ImageFault: missing, changed since its digest was taken, not a picture, truncated, without
             pixels, too large to be safe, or of a kind without an agreed range (floating point).
     """
-    data = content(ref)
+    return decoded(content(ref))
+
+
+def decoded(data: bytes) -> Image:
+    """The picture that bytes are, as ``load`` gives it.
+
+    Raises:
+        ImageFault: as ``load``.
+    """
     image = opened(data)
     if min(image.size) == 0:
         raise ImageFault("the picture has no pixels")
@@ -133,4 +141,4 @@ def rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-__all__ = ["SUFFIXES", "ImageFault", "digest", "load", "names_in", "reference"]
+__all__ = ["SUFFIXES", "ImageFault", "decoded", "digest", "load", "names_in", "reference"]

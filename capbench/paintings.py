@@ -11,10 +11,10 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from capbench import images
@@ -31,10 +31,15 @@ QUICK = 1  # zlib's level: a painted picture is hardly smaller at 9, and takes t
 
 @dataclass(frozen=True, slots=True)
 class Painting(ImageRef):
-    """A painted picture. seed: what it was painted with; cut: the painter reads less than the whole text."""
+    """A painted picture.
+
+    seed: what it was painted with. cut: the painter reads less than the whole text. about: what the painter says of
+    it, as plain JSON, such as the prompt that a server made of the text.
+    """
 
     seed: int = 0
     cut: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def file(self) -> str:
@@ -50,6 +55,7 @@ class Kept(NamedTuple):
     size: int
     seed: int
     cut: bool
+    about: Mapping[str, Any]
 
     @property
     def path(self) -> Path:
@@ -59,7 +65,7 @@ class Kept(NamedTuple):
     def painting(self) -> Painting | None:
         """The picture; None where its file is gone or has another size."""
         there = self.path.is_file() and self.path.stat().st_size == self.size
-        return Painting(str(self.path), self.digest, self.seed, self.cut) if there else None
+        return Painting(str(self.path), self.digest, self.seed, self.cut, self.about) if there else None
 
     def whole(self) -> bool:
         """Whether the file is there and holds what it should."""
@@ -69,7 +75,8 @@ class Kept(NamedTuple):
 def written(painting: Painting) -> bytes:
     """A picture as a value of the store."""
     path = Path(painting.path)
-    return json.dumps([painting.digest, path.suffix, path.stat().st_size, painting.seed, painting.cut]).encode()
+    said = [painting.digest, path.suffix, path.stat().st_size, painting.seed, painting.cut, painting.about]
+    return json.dumps(said).encode()
 
 
 def read(value: bytes) -> Kept:
@@ -88,16 +95,16 @@ def place(digest: str, ending: str = ".png") -> Path:
 
 
 def keep(picture: Image | ImageRef, seed: int, *, cut: bool = False) -> Painting:
-    """Keep a picture without loss; one that is a file already is copied as it is.
+    """Keep a picture without loss; one that is a file already is copied as it is. ``info["about"]`` goes with it.
 
     Raises:
         ImageFault: the file cannot be read.
     """
     if isinstance(picture, ImageRef):
-        data = images.content(picture)
+        data, about = images.content(picture), {}
         ending = Path(picture.path).suffix.lower()
     else:
-        data, ending = png(picture), ".png"
+        data, ending, about = png(picture), ".png", dict(picture.info.get("about", {}))
     digest = images.digest(data)
     path = place(digest, ending if ending in images.SUFFIXES else "")
     if path.is_file() and path.read_bytes() == data:
@@ -107,7 +114,7 @@ def keep(picture: Image | ImageRef, seed: int, *, cut: bool = False) -> Painting
         unfinished = path.with_name(f"{uuid4().hex}.tmp")
         unfinished.write_bytes(data)
         unfinished.replace(path)
-    return Painting(str(path), digest, seed, cut)
+    return Painting(str(path), digest, seed, cut, about)
 
 
 def png(picture: Image) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from capbench import paintings
+from capbench.errors import Midway
 from capbench.images import ImageFault
 from capbench.paintings import Painting
 from capbench.protocols import Need
@@ -58,10 +59,12 @@ class Painted:
         """One Painting or Failure a prompt."""
         texts, seeds = [prompt.text for prompt in items], [prompt.seed for prompt in items]
         cut = session.cut(texts) if hasattr(session, "cut") else [False] * len(texts)
-        return [
-            painted if isinstance(painted, Failure) else kept(painted, seed, cut=bool(short))
-            for painted, seed, short in zip(session.paint(texts, seeds), seeds, cut, strict=True)
-        ]
+        try:
+            painted = session.paint(texts, seeds)
+        except Midway as stop:
+            done = {i: kept(picture, seeds[i], cut=bool(cut[i])) for i, picture in stop.done.items()}
+            raise Midway(stop.error, done) from None
+        return [kept(picture, seed, cut=bool(c)) for picture, seed, c in zip(painted, seeds, cut, strict=True)]
 
     def pack(self, value: Any) -> bytes:
         """The file, the seed, and whether the text was cut."""
@@ -77,7 +80,9 @@ class Painted:
 
 
 def kept(picture: Any, seed: int, *, cut: bool) -> Painting | Failure:
-    """The picture as a file of the cache."""
+    """The picture as a file of the cache; a Failure stays one."""
+    if isinstance(picture, Failure):
+        return picture
     try:
         return paintings.keep(picture, seed, cut=cut)
     except ImageFault as fault:

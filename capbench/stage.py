@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capbench.cache import Cache, value_key
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
 from capbench.ragged import Chosen, Words
@@ -103,13 +103,21 @@ class Stage:
             known = {name: value for name, value in found.items() if value is not None}
         missing = [name for name in wanted if name not in known]
         if missing:
-            made = self._compute([wanted[name] for name in missing])
-            known |= dict(zip(missing, made, strict=True))
+            try:
+                made = dict(zip(missing, self._compute([wanted[name] for name in missing]), strict=True))
+            except Midway as stop:  # what was made before the end is paid for
+                self._keep(keys, {missing[i]: value for i, value in stop.done.items()})
+                raise
+            self._keep(keys, made)
+            known |= made
             self.made += len(missing)
-        if self.need.cached and missing:
-            kept = {keys[n]: self.need.pack(known[n]) for n in missing if not isinstance(known[n], Failure)}
-            self.cache.put(self.need.kind, self.fingerprint, kept)
         return known
+
+    def _keep(self, keys: Mapping[str, bytes], values: Mapping[str, Any]) -> None:
+        """Store what is no Failure, if the need's values are stored."""
+        if self.need.cached:
+            packed = {keys[n]: self.need.pack(value) for n, value in values.items() if not isinstance(value, Failure)}
+            self.cache.put(self.need.kind, self.fingerprint, packed)
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""

@@ -153,9 +153,8 @@ class Reconstruction:
 def shown(painting: Painting, number: float) -> Mapping[str, Any]:
     """What is kept with a run of a painting."""
     value = number if np.isfinite(number) else None
-    return {
-        "file": painting.file, "digest": painting.digest, "seed": painting.seed, "cut": painting.cut, "value": value,
-    }  # fmt: skip
+    known = {"file": painting.file, "digest": painting.digest, "seed": painting.seed, "cut": painting.cut}
+    return {**known, "value": value, **({"about": painting.about} if painting.about else {})}
 
 
 def of_item(values: Ragged[Any], item: int) -> Any:
