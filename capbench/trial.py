@@ -26,6 +26,7 @@ WORLD = f"scenes(n={ITEMS}, seed=7)"
 STAND_INS = {
     "encoder": "scenes",
     "generator": "scenes_painter",
+    "similarity": "psnr",
     "parser": "scenes_parser",
     "tokenizer": "whitespace",
 }

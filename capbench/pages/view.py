@@ -26,6 +26,7 @@ from capbench.pages.candidates import candidates_data
 from capbench.pages.document import document
 from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
+from capbench.pages.paintings import paintings_data
 from capbench.pages.pictures import thumbnails
 from capbench.store import Run, place_for, write_file
 
@@ -46,7 +47,7 @@ class Viewed:
 
 def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = None, *, sort: str = "",
                size: int = 384) -> int:  # fmt: skip
-    """Write the page of some runs, and with a benchmark thumbnails beside it; how many pictures there are.
+    """Write the page of some runs, and with a benchmark thumbnails beside it; how many of its pictures there are.
 
     folders: runs, or folders with runs below them. size: the longer side of a thumbnail, in pixels. The
     thumbnails of page.html are in page_files.
@@ -66,7 +67,8 @@ def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = 
     pictures: list[str] = []
     if facts is not None and any(facts.images):
         pictures, unseen = thumbnails(facts.images, beside, size)
-        data |= {"pictures": pictures, "unseen": unseen, "folder": beside.name}
+        data |= {"pictures": pictures, "unseen": unseen}
+    data |= {"paintings": paintings_data(viewed.runs, viewed.ids, beside, size), "folder": beside.name}
     if facts is not None:
         data["leftOut"] = bench is not None and bench.refs == "leave-one-out"
     title = f"{viewed.table.benchmark}: {len(viewed.runs)} systems image by image - capbench"
@@ -148,6 +150,7 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "unseen": {},
         "folder": "",
         "candidates": [candidates_data(run, viewed.ids) for run in viewed.runs],
+        "paintings": [None for _ in viewed.runs],
         "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
     }
