@@ -99,12 +99,14 @@ def split(run_: Run, by: str) -> Run:
     return replace(run_, groups=groups.split(run_, by)) if by else run_
 
 
-def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Unpack[Options]) -> engine.Job:
-    """What ``run`` will do, built and checked as far as names and files go."""
+def job_of(
+    captioner: str, benchmark: str | benchmarks.Benchmark, metrics: Sequence[str] = (), **options: Unpack[Options]
+) -> engine.Job:
+    """What ``run`` will do, built and checked as far as names and files go. benchmark: its name, or one loaded."""
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
     places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
-    bench = benchmarks.load(benchmark, *places)
+    bench = benchmarks.load(benchmark, *places) if isinstance(benchmark, str) else benchmark
     runs = options.get("runs", RUNS)
     return engine.Job(
         captioner=loaded.value,

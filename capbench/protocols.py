@@ -35,7 +35,11 @@ class Need(Protocol):
 
 
 class DerivedNeed(Need, Protocol):
-    """A need made from another one by a backend, item by item."""
+    """A need made from another one by a backend, item by item.
+
+    With ``to``, a second need, an item is a pair: a value of ``of`` and its item's value of ``to``. With ``several``
+    set, an item has a list of values even where ``inputs`` gives one.
+    """
 
     @property
     def of(self) -> Need:
@@ -49,7 +53,7 @@ class DerivedNeed(Need, Protocol):
 
     @property
     def backend_kind(self) -> str:
-        """encoder, generator, parser, judge or tokenizer."""
+        """encoder, generator, similarity, parser, judge or tokenizer."""
         ...
 
     @property
@@ -70,7 +74,7 @@ class DerivedNeed(Need, Protocol):
         ...
 
     def unpack(self, data: bytes) -> Any:
-        """The value again; equal to what was packed."""
+        """The value again, equal to what was packed; None where a file that belongs to it is gone."""
         ...
 
     def gather(self, values: Sequence[Any]) -> Any:
@@ -230,6 +234,8 @@ class Backend(Protocol):
         """Load, and give the session of its kind."""
         ...
 
+    # Optional: chunk: int, how many values are made before they are kept (few where each takes seconds).
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -256,10 +262,20 @@ class EncoderSession(Protocol):
 
 
 class GeneratorSession(Protocol):
-    """Texts into pictures."""
+    """Texts into pictures. The same text and seed give the same picture, whatever else is in the batch."""
 
-    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | Failure]:
-        """One picture or Failure for each prompt."""
+    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | ImageRef | Failure]:
+        """One picture, file of a picture, or Failure for each prompt."""
+        ...
+
+    # Optional: cut(self, prompts) -> one bool each: whether the painter reads less than the whole of it.
+
+
+class SimilaritySession(Protocol):
+    """How alike two pictures are."""
+
+    def compare(self, pictures: Sequence[ImageRef], originals: Sequence[ImageRef]) -> Sequence[float | Failure]:
+        """One number or Failure for each pair, whatever else is in the batch."""
         ...
 
 
@@ -304,5 +320,5 @@ __all__ = [
     "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
     "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
-    "Problem", "Rows", "TokenizerSession",
+    "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip
