@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capbench.cache import Cache, value_key
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
 from capbench.ragged import Chosen, Words
@@ -26,6 +26,11 @@ class Lazy:
     def __init__(self, backend: Any, device: str, stack: ExitStack) -> None:
         self._backend, self._device, self._stack = backend, device, stack
         self._session: Any = None
+
+    @property
+    def chunk(self) -> int:
+        """Items a cache commit: fewer where the backend says that they are slow to make."""
+        return int(getattr(self._backend, "chunk", CHUNK))
 
     def get(self) -> Any:
         """The open session."""
@@ -77,7 +82,7 @@ class Stage:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
         known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
         names = [name for name in wanted if name not in known]
-        size = CHUNK if self.need.cached else CHEAP_CHUNK
+        size = self.session.chunk if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             for start in range(0, len(names), size):
                 part = names[start : start + size]
@@ -94,16 +99,25 @@ class Stage:
         if self.need.cached:
             keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
             stored = self.cache.get(list(keys.values()))
-            known = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            known = {name: value for name, value in found.items() if value is not None}
         missing = [name for name in wanted if name not in known]
         if missing:
-            made = self._compute([wanted[name] for name in missing])
-            known |= dict(zip(missing, made, strict=True))
+            try:
+                made = dict(zip(missing, self._compute([wanted[name] for name in missing]), strict=True))
+            except Midway as stop:  # what was made before the end is paid for
+                self._keep(keys, {missing[i]: value for i, value in stop.done.items()})
+                raise
+            self._keep(keys, made)
+            known |= made
             self.made += len(missing)
-        if self.need.cached and missing:
-            kept = {keys[n]: self.need.pack(known[n]) for n in missing if not isinstance(known[n], Failure)}
-            self.cache.put(self.need.kind, self.fingerprint, kept)
         return known
+
+    def _keep(self, keys: Mapping[str, bytes], values: Mapping[str, Any]) -> None:
+        """Store what is no Failure, if the need's values are stored."""
+        if self.need.cached:
+            packed = {keys[n]: self.need.pack(value) for n, value in values.items() if not isinstance(value, Failure)}
+            self.cache.put(self.need.kind, self.fingerprint, packed)
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""
@@ -115,30 +129,55 @@ class Stage:
 def one_each(
     call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
 ) -> Sequence[Any]:
-    """Call a plugin on a batch; a batch that raises is tried item by item, so that one item costs only itself.
+    """Call a plugin on a batch; one that raises is halved until the item is found, so that it costs only itself.
 
     proven: whether it has worked before; if not, failing on every item is its own fault and raises.
 
     Raises:
         CapbenchError: it never worked, or gave another number of values than items.
     """
+    made, error = attempt(call, items, name)
+    if error is not None:
+        made = in_halves(call, items, name, error)
+        if not proven and all(isinstance(value, Failure) for value in made):
+            raise CapbenchError(f"{name} failed on every item: {words_of(error)}") from error
+    return made
+
+
+def attempt(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str
+) -> tuple[Sequence[Any], Exception | None]:
+    """The values of a batch, or what was raised; frames that would keep a full memory in use are let go."""
     try:
         made = call(items)
         made = [made] if isinstance(made, str) else list(made)
     except CapbenchError:
         raise
-    except Exception as error:
-        made = [alone(call, item) for item in items]
-        if not proven and all(isinstance(value, Failure) for value in made):
-            raise CapbenchError(f"{name} failed on every item: {type(error).__name__}: {error}") from error
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is halved until an item is left
+        return [], error.with_traceback(None) if out_of_memory(error) else error
     if len(made) != len(items):
         raise CapbenchError(f"{name} gave {len(made)} values for {len(items)} items")
-    return made
+    return made, None
 
 
-def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
-    """The value of one item, or a Failure with the exception's words."""
-    try:
-        return call([item])[0]
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is this item's reason
-        return Failure(f"{type(error).__name__}: {error}")
+def in_halves(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, error: Exception
+) -> list[Any]:
+    """The values of a batch that raised, half by half; an item that raises alone is a Failure with its words."""
+    if len(items) == 1:
+        return [Failure(words_of(error))]
+    values: list[Any] = []
+    for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+        made, again = attempt(call, half, name)
+        values += made if again is None else in_halves(call, half, name, again)
+    return values
+
+
+def words_of(error: Exception) -> str:
+    """An exception in words."""
+    return f"{type(error).__name__}: {error}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a batch was too large: MemoryError, or a class called OutOfMemoryError."""
+    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
