@@ -12,6 +12,7 @@ from capbench.metrics.novelty import Novelty
 from capbench.trial import small_world
 
 SPECS = {
+    "composed_retrieval": "composed_retrieval(bags='draws(size=4)')",  # with its data set: tests/unit/test_composed.py
     "chair": "chair(labels='references')",
     "elements": "elements(parser='scenes_parser')",
     "spice_like": "spice_like(parser='scenes_parser')",

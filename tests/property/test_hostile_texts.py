@@ -19,6 +19,7 @@ NAMES = [
 ]
 SPECS = {
     "chair": "chair(labels='references')",
+    "composed_retrieval": "composed_retrieval(bags='draws(size=4)')",
     "elements": "elements(parser='scenes_parser')",
     "spice_like": "spice_like(parser='scenes_parser')",
 }

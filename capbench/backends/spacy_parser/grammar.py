@@ -51,8 +51,8 @@ def gap(token: Token) -> list[Token]:
     while verb.dep_ in ("prep", "prt", "advmod") and verb.head.i != verb.i:
         verb = verb.head
     noun = relative(verb)
-    own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in ("that", "which", "who")]
-    if noun is None or not own or verb.dep_ != "relcl":
+    own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in words.RELATIVES]
+    if noun is None or not own or verb.dep_ not in ("relcl", "acl"):
         return []
     if token.i == verb.i and any(child.dep_ in ("prep", "prt") for child in verb.children):
         return []
@@ -65,3 +65,10 @@ def is_place(token: Token) -> bool:
         return False
     of = any(child.lower_ == "of" for child in token.children)
     return of or (token.dep_ == "pobj" and token.head.lower_ in ("on", "in", "at", "to", "from"))
+
+
+def is_mutual(token: Token) -> bool:
+    """Whether a word is the end of "each other" or "one another"."""
+    if token.i == 0:
+        return False
+    return (token.doc[token.i - 1].lower_, token.lower_) in (("each", "other"), ("one", "another"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from capbench.backends.spacy_parser import words
 from capbench.backends.spacy_parser.grammar import (
-    Token, direct_object, gap, is_passive, is_place, objects, relative,
+    Token, direct_object, gap, is_mutual, is_passive, is_place, objects, relative,
 )  # fmt: skip
 from capbench.backends.spacy_parser.things import Thing, Things
 
@@ -50,6 +50,13 @@ class Relations:
                 if subject is not other and made not in self.said:
                     self.said.append(made)
 
+    def _mutually(self, subjects: list[Thing], relation: str) -> None:
+        """"looking at each other": each of two things the other, and things of one noun one another."""
+        for one in subjects:
+            for other in subjects:
+                if one is not other or len(subjects) == 1:
+                    self.said.append(Relation(one, relation, other))
+
     # prepositions
 
     def _preposition(self, token: Token) -> None:
@@ -60,16 +67,25 @@ class Relations:
         label, targets = self._label(token)
         others = [thing for target in targets for thing in self._targets(target, token)]
         anchor, between = self._anchor(token)
-        if not others or anchor is None:
+        if anchor is None or not (others or targets):
             return
         label = " ".join([*between, label])
         label = words.PREPOSITIONS.get(label, label)
         if label == "full of":
             label = "fill with"
+        if any(map(is_mutual, targets)):
+            verb = is_verb(anchor) and anchor.i not in self.things.by_place
+            base = f"{self._base(anchor)} {label}".removeprefix("be ") if verb else label
+            self._mutually(self._subjects(anchor) if verb else self._together(anchor, token), base)
+        elif others:
+            self._attach(anchor, token, label, others)
+
+    def _attach(self, anchor: Token, token: Token, label: str, others: list[Thing]) -> None:
+        """Say a preposition of the noun or verb that it belongs to."""
         if is_verb(anchor) and anchor.i not in self.things.by_place:
             self._after_verb(anchor, token, label, others)
         else:
-            self._after_noun(self._together(anchor), label, others)
+            self._after_noun(self._together(anchor, token), label, others)
 
     def _after_noun(self, subjects: list[Thing], label: str, others: list[Thing]) -> None:
         """A preposition after a noun or "is"; "in" before clothes is wearing."""
@@ -126,7 +142,9 @@ class Relations:
         """The things that a preposition is put before; what "it" is, and what has the side."""
         if target.lower_ in words.PRONOUNS or is_place(target):
             return self._meant(token)
-        return self.things.of(target)
+        anchor = self._anchor(token)[0] if target.lower_ in words.RELATIVES else None
+        whose = relative(anchor) if anchor is not None else None
+        return self.things.of(target if whose is None else whose)
 
     def _meant(self, token: Token) -> list[Thing]:
         """What "it" is in "a plate with flowers on it": the plate; then "with" need not be said."""
@@ -148,7 +166,7 @@ class Relations:
         """A noun "of" another: its part, what it holds, or what it shows."""
         first = self.things.of(token.head)
         others = [thing for target in objects(token) for thing in self.things.of(target)]
-        base = self.lemmas.noun(token.head.text)
+        base = first[0].name if len(first) == 1 else self.lemmas.noun(token.head.text)
         if token.head.i in self.things.stands_for:
             return
         if base in words.CONTAINERS:
@@ -167,9 +185,11 @@ class Relations:
         others = self.things.of(target) if target is not None else [t for g in gap(verb) for t in self.things.of(g)]
         if base == "be":
             self._copula(verb, subjects)
+        elif target is not None and is_mutual(target):
+            self._mutually(subjects, base)
         elif others and not is_passive(verb):
             particles = [c.lower_ for c in verb.children if c.dep_ == "prt"]
-            if base == "have" and "on" in particles:
+            if base == "have" and any(c.lower_ == "on" and not list(c.children) for c in verb.children):
                 base, particles = "wear", []
             self._say(subjects, " ".join([base, *(p for p in particles if p not in words.UNSAID_PARTICLES)]), others)
         elif not any(c.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl") or (c.dep_ in ("prt", "advmod") and list(c.children)) for c in verb.children):
@@ -198,11 +218,11 @@ class Relations:
             return "be"
         return words.VERBS.get(base, base)
 
-    def _together(self, noun: Token) -> list[Thing]:
-        """The things that a noun names with those before it that it is joined to: "chain and pole against the sky"."""
+    def _together(self, noun: Token, word: Token) -> list[Thing]:
+        """What stands joined before a word: "chain and pole against the sky"; nothing that follows the word."""
         while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
             noun = noun.head
-        return self.things.of(noun)
+        return [thing for thing in self.things.of(noun) if thing.noun.i < word.i or noun.i > word.i]
 
     def _subjects(self, verb: Token) -> list[Thing]:
         """Who does it, or to whom it is done."""
@@ -214,7 +234,7 @@ class Relations:
             return []
         own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass")]
         for one in own:
-            if one.lower_ in ("that", "which", "who") and relative(verb) is not None:
+            if one.lower_ in words.RELATIVES and relative(verb) is not None:
                 return self.things.of(relative(verb))
             found = self.things.of(one)
             if found:
@@ -224,11 +244,14 @@ class Relations:
         if any(c.dep_ == "expl" for c in verb.children):
             return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
         if verb.dep_ in ("acl", "relcl"):
+            nearer = verb.doc[verb.i - 1]
+            if nearer.dep_ == "pobj" and nearer.head.lower_ == "with" and nearer.head.head.i == verb.head.i:
+                return self.things.of(nearer)  # "a plate with flowers painted on it"
             above = verb.head.head
             worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
             if worn and is_verb(above) and above.i not in self.things.by_place:
                 return self._subjects_of(above, depth + 1)
-            return self._together(verb.head)
+            return self._together(verb.head, verb)
         if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep") and verb.head.i != verb.i:
             if is_verb(verb.head) and verb.head.i not in self.things.by_place:
                 return self._subjects_of(verb.head, depth + 1)

@@ -35,7 +35,7 @@ class Things:
         self.by_place: dict[int, Thing] = {}
         self.stands_for: dict[int, Token] = {}  # a collective, a portion, a place -> its noun
         for token in doc:
-            if is_place(token) and token.dep_ != "pobj":
+            if (is_place(token) and token.dep_ != "pobj") or token.lower_ in words.SOME_OF:
                 inner = next((o for c in token.children if c.lower_ == "of" for o in objects(c)), None)
                 if inner is not None:
                     self.stands_for[token.i] = inner
@@ -82,13 +82,13 @@ class Things:
         """Whether a word names a thing by itself."""
         if token.lower_ in words.PEOPLE:
             return True
-        if token.pos_ not in NOUNS or token.lower_ in words.NO_THINGS or not any(c.isalpha() for c in token.text):
+        if token.pos_ not in NOUNS or token.lower_ in words.NO_THINGS or token.lower_ in words.NUMBERS or not any(c.isalpha() for c in token.text):
             return False
         if token.dep_ in ("compound", "nmod", "amod") and token.head.pos_ in NOUNS and token.i < token.head.i:
             return False
         if token.dep_ == "npadvmod" and token.i < token.head.i and token.head.tag_ == "VBG":
             return token.head.dep_ not in ("amod", "compound")
-        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ in words.ABSENT for child in token.children):
+        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ == "no" for child in token.children):
             return token.head.lower_ in words.COVERED and token.i < token.head.i
         if token.head.lower_ == "without":
             return False
@@ -109,7 +109,7 @@ class Things:
 
     def _is_quality(self, noun: Token) -> bool:
         """Whether a noun before a noun says what the other is like."""
-        return noun.lower_ in words.MATERIALS or is_colour(noun) or self.lemmas.is_only_adjective(noun.lower_)
+        return noun.lower_ in words.MATERIALS or is_colour(noun) or is_hyphened(noun) or self.lemmas.is_only_adjective(noun.lower_)
 
     def _compounds(self, noun: Token) -> list[Token]:
         """The nouns right before a noun that belong to it, in order."""
@@ -164,7 +164,7 @@ class Things:
                 yield from self.said(child)
         for child in self._compounds(noun):
             for word in child.children:  # "red stop sign"
-                if word.i < child.i and word.dep_ in ("amod", "nummod"):
+                if not is_hyphened(child) and word.i < child.i and word.dep_ in ("amod", "nummod"):
                     yield from self.said(word)
             if self._is_quality(child):
                 yield described(child)
