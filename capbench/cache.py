@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capbench import paintings
-from capbench.errors import BadData
+from capbench.errors import BadData, cannot_write
 from capbench.paths import cache_root
 
 SCHEMA = """
@@ -123,6 +123,7 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
 
     Raises:
         BadData: the file is not a cache or is damaged as a whole.
+        CannotWrite: the disk is full; what was kept is whole.
     """
     file = path or cache_file()
     try:
@@ -136,6 +137,8 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
         connection.execute(SCHEMA)
         yield Cache(connection)
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            raise cannot_write(file, error) from error
         raise BadData(f"the cache {file} cannot be used: {error}", cure=f"remove it: rm {file}*") from error
     finally:
         connection.close()

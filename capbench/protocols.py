@@ -185,6 +185,37 @@ class DerivedCaptioner(Protocol):
     # Optional: sampled(self, samples, **features) -> so many texts or Failures for each item.
 
 
+class CombinedCaptioner(Protocol):
+    """A captioner made of others: candidates come from them, and a metric of picture and caption chooses."""
+
+    name: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """As for a captioner; those inside, and what chooses, are in it."""
+        ...
+
+    def check(self) -> Problem | None:
+        """As for a captioner, of all its parts."""
+        ...
+
+    @property
+    def inner(self) -> Sequence[Any]:
+        """``capbench.captioners.inner.Inner``, one a captioner."""
+        ...
+
+    @property
+    def scorer(self) -> Any:
+        """``capbench.captioners.inner.Scorer``: what chooses."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Candidates from each captioner, for each caption that is wanted."""
+        ...
+
+    # Optional: fuser, params, settled(pair, answer) and notes_on(captions), as ``capbench.captioners.fuse`` has them.
+
+
 class Backend(Protocol):
     """A model or program behind derived needs. ``kind`` says which session it opens."""
 
@@ -286,7 +317,8 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
+    "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip

@@ -272,6 +272,11 @@ def check_captioner(captioner: Any) -> list[str]:
         return found.close(name)
     strange = set(getattr(captioner, "uses", ())) - set(USES)
     found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")
+    if hasattr(captioner, "inner"):
+        for one in captioner.inner:
+            check_captioner(one.value)
+        found.expect(captioner.inner, "the captioners inside keep their promises")
+        return found.close(name)
     if hasattr(captioner, "needs"):
         arguments = set(inspect.signature(captioner.captions).parameters)
         found.expect(arguments == set(captioner.needs), "the arguments of captions are the names of its needs")

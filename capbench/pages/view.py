@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capbench import api, store
-from capbench.benchmark import Benchmark, data_digests
+from capbench.benchmark import Benchmark
+from capbench.contenders import OTHER_DATA, refuse_other_data
 from capbench.errors import Fault, NotComparable, UsageError
 from capbench.facts import Facts, facts_of
 from capbench.leaderboard.boards import Board, board, in_order
 from capbench.leaderboard.entries import Entry
 from capbench.pages.board import board_data
+from capbench.pages.candidates import candidates_data
 from capbench.pages.document import document
 from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
@@ -121,16 +123,10 @@ def facts_for(viewed: Viewed, bench: Benchmark) -> Facts:
     Raises:
         NotComparable: it is not the benchmark that the runs were made with.
     """
-    known = data_digests(bench)
-    faults = [
-        Fault(str(run.folder), f"was made with data {run.record.identity.data} of {run.record.identity.benchmark}")
-        for run in viewed.runs
-        if run.record.identity.data not in known
-    ]
+    refuse_other_data(viewed.runs, bench)
     facts = facts_of(bench, len(viewed.ids))
-    if faults or set(facts.ids) != set(viewed.ids):
-        cure = "give the benchmark, --dataset and --data that the runs were made with"
-        raise NotComparable(f"{bench.name} has other ids, references or pictures than the runs:", faults, cure)
+    if set(facts.ids) != set(viewed.ids):
+        raise NotComparable(f"{bench.name} has other ids than the runs:", cure=OTHER_DATA)
     return facts
 
 
@@ -153,6 +149,7 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "pictures": None,
         "unseen": {},
         "folder": "",
+        "candidates": [candidates_data(run, viewed.ids) for run in viewed.runs],
         "paintings": [None for _ in viewed.runs],
         "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
