@@ -100,7 +100,7 @@ def test_what_the_benchmark_says_reaches_the_captioner(place):
     found = told(capbench.run(echo(place), bench(place, top), runs=place / "runs", samples=2))
     assert found[2] == {
         "prompt": "In 6 words, {as JSON}: what is at 1, 1, 5, 4.5 (of 1 more)?\nwhat is it ?\na thing 1",
-        "params": 'In {length} words, {{as JSON}}: what is at {region} (of {others} more)?\n{history}',
+        "params": "In {length} words, {{as JSON}}: what is at {region} (of {others} more)?\n{history}",
         "regions": [[1.0, 1.0, 5.0, 4.5]], "history": ["what is it ?", "a thing 1"], "length": 6, "others": ["p0"], "sample": 0,
     }  # fmt: skip
     assert [one["others"] for one in found[::2]] == [["p1"], ["p0"], ["p3"], ["p2"]]
