@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from capbench import asking, scoring, several, store
+from capbench import asking, captioning, scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.captioning import from_needs, from_session
 from capbench.details import by_id, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
@@ -268,11 +267,12 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> lis
         facts = facts_of(plan.job.benchmark, 0) if only_ids else plan.given
         features = resolve(Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device)
         wanted = {(id_, n) for id_ in plan.given.ids for n in range(plan.samples)} - have
-        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
+        made = [c for c in captioning.from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
     requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, plan.samples, have)
-    return from_session(captioner, requests, plan.job.generation, plan.job.device, keep)
+    proven = any(c.text is not None for c in done)
+    return captioning.from_session(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
 
 
 def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
@@ -345,7 +345,7 @@ def finish(
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
-    told = [*plan.unused, *several.notes_on(captions, plan.samples)]
+    told = [*plan.unused, *several.notes_on(captions, plan.samples), *captioning.notes_on(captions)]
     notes = list(dict.fromkeys([*told, *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     timed = [c.seconds for c in captions if c.seconds > 0]

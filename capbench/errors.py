@@ -2,6 +2,7 @@
 
     CapbenchError
     +-- CheckFailed      1   the answer is no: a failed check, a stale table
+    +-- CannotWrite      1   the disk is full or gone
     +-- UsageError       2   a wrong spec, name or option
     +-- MissingPart      3   something needed is not installed or not bound
     +-- BadData          4   faults in files, all of them together
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SHOWN_FAULTS = 20
@@ -74,6 +76,16 @@ def cannot_start(problems: Sequence[Any]) -> MissingPart:
     return MissingPart("cannot start:\n" + "\n".join(lines))
 
 
+class CannotWrite(CapbenchError):
+    """The disk is full or gone; what was written before is whole."""
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The error of a write that failed."""
+    cure = "make room, then run the same command again: it goes on from what is kept"
+    return CannotWrite(f"cannot write {path}: {error.strerror or error}", cure)
+
+
 class BadData(CapbenchError):
     """Input that cannot be used; holds every fault that was found, not only the first."""
 
@@ -98,9 +110,9 @@ class TooManyUnscored(CapbenchError):
 
 
 class Midway(CapbenchError):
-    """Work on a batch that had to end: ``error`` says why, ``done`` is what was finished, by index in the batch."""
+    """Work on a batch that had to end: why, and what was ``done`` of it, by index in the batch."""
 
-    def __init__(self, error: CapbenchError, done: Mapping[int, Any]) -> None:
+    def __init__(self, error: CapbenchError, done: Mapping[Any, Any]) -> None:
         super().__init__(error.message, error.cure)
         self.exit_code = error.exit_code
         self.error, self.done = error, dict(done)

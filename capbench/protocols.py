@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from capbench.types import BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
+from capbench.types import Answer, BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,8 +142,13 @@ class CaptionSession(Protocol):
     captioner which draws by the seed gives another caption for each.
     """
 
-    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Failure]:
-        """One text or Failure for each request."""
+    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Answer | Failure]:
+        """One text or Failure for each request; an Answer where more is known than its text.
+
+        Whatever is raised costs only the request it is about: the batch is halved until that one is found. Memory
+        that does not suffice (MemoryError, or a class called OutOfMemoryError) makes later batches smaller. ``Midway``
+        ends the run and brings along what was made of the batch.
+        """
         ...
 
     # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:

@@ -39,10 +39,11 @@ LARGEST = 64 * 2**20  # bytes of an answer that are read
 CONNECTING = 10.0  # seconds
 FRUITLESS = 3  # batches in a row without any answer, after which no more is asked
 FEW = 3  # items that may all be at fault themselves: the last of a run that is continued
+UNAUTHORIZED, FORBIDDEN = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
 HOPELESS = {
-    HTTPStatus.UNAUTHORIZED: "{key}",
+    UNAUTHORIZED: "{key}",
     HTTPStatus.PAYMENT_REQUIRED: "the account has to be paid for; the same command then goes on from here",
-    HTTPStatus.FORBIDDEN: "{key}",
+    FORBIDDEN: "{key}",
     HTTPStatus.NOT_FOUND: "look at the url (most end in /v1) and at the name of the model",
     HTTPStatus.METHOD_NOT_ALLOWED: "look at the url: most end in /v1",
 }
@@ -99,27 +100,28 @@ class Trouble(Exception):
     """An attempt that failed and may succeed when it is made again.
 
     kind: a few words to count it under. reason: what happened. after: seconds that the server wants to be left alone.
+    status: of HTTP (0: the answer's form is at fault, or there was none).
     """
 
-    def __init__(self, kind: str, reason: str, after: float | None = None, *, busy: bool = False) -> None:
+    def __init__(self, kind: str, reason: str, after: float | None = None, status: int = 0) -> None:
         super().__init__(reason)
-        self.kind, self.reason, self.after, self.busy = kind, reason, after, busy
+        self.kind, self.reason, self.after, self.status = kind, reason, after, status
 
 
 class Rejected(Exception):
     """The server will not have this one request; the same again would be rejected again."""
 
-    def __init__(self, reason: str, *, filtered: bool = False) -> None:
+    def __init__(self, reason: str, status: int, *, filtered: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.filtered = reason, filtered
+        self.reason, self.status, self.filtered = reason, status, filtered
 
 
 class Hopeless(Exception):
     """No request can succeed."""
 
-    def __init__(self, error: CapbenchError) -> None:
+    def __init__(self, error: CapbenchError, status: int) -> None:
         super().__init__(str(error))
-        self.error = error
+        self.error, self.status = error, status
 
 
 class Client:
@@ -165,17 +167,19 @@ class Client:
         """Give up what is still under way, and close all connections."""
         self._stack.__exit__(kind, error, trace)
 
-    def get(self, path: str) -> Any:
-        """What the server says at a path, asked once.
+    def get(self, path: str, missing: Any = None) -> Any:
+        """What the server says at a path, asked once; ``missing`` where it answers that it has nothing there.
 
         Raises:
             CapbenchError: it says nothing, refuses, or does not speak JSON.
         """
         try:
             return self._portal.call(self._attempt, path, None)
-        except Hopeless as error:
-            raise error.error from None
-        except (Trouble, Rejected) as error:
+        except (Trouble, Rejected, Hopeless) as error:
+            if missing is not None and error.status and error.status not in (UNAUTHORIZED, FORBIDDEN):
+                return missing
+            if isinstance(error, Hopeless):
+                raise error.error from None
             raise CapbenchError(f"{self.url}: {error.reason}", "is it started, and is this its address?") from None
 
     def post_all(
@@ -209,7 +213,7 @@ class Client:
                 return None
             return CapbenchError(f"{self.url} rejects every request: {first}", "change what it complains of")
         self._fruitless += 1
-        busy = all(getattr(x, "busy", False) for x in outcomes)
+        busy = all(x.status in BUSY for x in outcomes)
         if not busy and (few or (self.counts.answered and self._fruitless < FRUITLESS and self._alive())):
             return None
         cure = "start it, or wait, and run the same command again: it goes on from here"
@@ -268,7 +272,7 @@ class Client:
                 break
             await asyncio.sleep(wait)
         tries = "1 attempt" if attempt == 1 else f"{attempt} attempts"
-        return Trouble(failed.kind, f"{failed.reason} ({tries})", busy=failed.busy)
+        return Trouble(failed.kind, f"{failed.reason} ({tries})", status=failed.status)
 
     async def _turn(self) -> None:
         """Wait until the next request may begin: for the rate, and while the server wants to be left alone."""
@@ -314,17 +318,19 @@ class Client:
         said = f"HTTP {status}" + (f": {self._clean(words)}" if words else "")
         if status < HTTPStatus.BAD_REQUEST:
             place = self._clean(response.headers.get("location", "another place"))
-            return Hopeless(CapbenchError(f"{self.url} sends elsewhere ({said})", f"give the url it names: {place}"))
+            return Hopeless(
+                CapbenchError(f"{self.url} sends elsewhere ({said})", f"give the url it names: {place}"), status
+            )
         if status in HOPELESS or code == "insufficient_quota":
             cure = HOPELESS.get(HTTPStatus(status), HOPELESS[HTTPStatus.PAYMENT_REQUIRED])
             key = (
                 f"the key in {self.key_env} is not accepted" if self._key else f"set the key: export {self.key_env}=..."
             )
-            return Hopeless(MissingPart(f"{self.url} refuses: {said}", cure.format(key=key)))
+            return Hopeless(MissingPart(f"{self.url} refuses: {said}", cure.format(key=key)), status)
         if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             after = retry_after(response.headers.get("retry-after", ""))
-            return Trouble(f"HTTP {status}", said, after, busy=status in BUSY)
-        return Rejected(said, filtered=code in FILTERED)
+            return Trouble(f"HTTP {status}", said, after, status)
+        return Rejected(said, status, filtered=code in FILTERED)
 
     def _clean(self, words: str) -> str:
         """A server's words on one line, without the key."""

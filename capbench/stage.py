@@ -115,30 +115,55 @@ class Stage:
 def one_each(
     call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
 ) -> Sequence[Any]:
-    """Call a plugin on a batch; a batch that raises is tried item by item, so that one item costs only itself.
+    """Call a plugin on a batch; one that raises is halved until the item is found, so that it costs only itself.
 
     proven: whether it has worked before; if not, failing on every item is its own fault and raises.
 
     Raises:
         CapbenchError: it never worked, or gave another number of values than items.
     """
+    made, error = attempt(call, items, name)
+    if error is not None:
+        made = in_halves(call, items, name, error)
+        if not proven and all(isinstance(value, Failure) for value in made):
+            raise CapbenchError(f"{name} failed on every item: {words_of(error)}") from error
+    return made
+
+
+def attempt(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str
+) -> tuple[Sequence[Any], Exception | None]:
+    """The values of a batch, or what was raised; frames that would keep a full memory in use are let go."""
     try:
         made = call(items)
         made = [made] if isinstance(made, str) else list(made)
     except CapbenchError:
         raise
-    except Exception as error:
-        made = [alone(call, item) for item in items]
-        if not proven and all(isinstance(value, Failure) for value in made):
-            raise CapbenchError(f"{name} failed on every item: {type(error).__name__}: {error}") from error
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is halved until an item is left
+        return [], error.with_traceback(None) if out_of_memory(error) else error
     if len(made) != len(items):
         raise CapbenchError(f"{name} gave {len(made)} values for {len(items)} items")
-    return made
+    return made, None
 
 
-def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
-    """The value of one item, or a Failure with the exception's words."""
-    try:
-        return call([item])[0]
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is this item's reason
-        return Failure(f"{type(error).__name__}: {error}")
+def in_halves(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, error: Exception
+) -> list[Any]:
+    """The values of a batch that raised, half by half; an item that raises alone is a Failure with its words."""
+    if len(items) == 1:
+        return [Failure(words_of(error))]
+    values: list[Any] = []
+    for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+        made, again = attempt(call, half, name)
+        values += made if again is None else in_halves(call, half, name, again)
+    return values
+
+
+def words_of(error: Exception) -> str:
+    """An exception in words."""
+    return f"{type(error).__name__}: {error}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a batch was too large: MemoryError, or a class called OutOfMemoryError."""
+    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)

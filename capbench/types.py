@@ -86,9 +86,29 @@ class Failure:
     reason: str
 
 
+Noted = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A session's answer where more is known of it than its text. text None: it failed, and ``reason`` says why.
+
+    noted: what its making took, by the names of ``docs/run-folder.md`` (tokens_in, tokens_out, attempts, cost,
+    finish). seconds: what it took alone, where others were made at the same time (0: the batch's are shared out).
+    """
+
+    text: str | None
+    reason: str = ""
+    noted: Noted = field(default_factory=dict)
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """One answer of a captioner; ``text`` is None when and only when ``status`` is "failed"."""
+    """One answer of a captioner; ``text`` is None when and only when ``status`` is "failed".
+
+    noted: as in ``Answer``; empty for captioners that say nothing of it.
+    """
 
     id: str
     text: str | None
@@ -96,6 +116,7 @@ class Caption:
     reason: str = ""
     seconds: float = 0.0
     sample: int = 0
+    noted: Noted = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

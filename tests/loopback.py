@@ -39,7 +39,7 @@ class Server:
     def __init__(self, script=None):
         self.script = script or (lambda key, attempt, body: "ok")
         self.seen, self.bodies, self.headers, self.at = Counter(), [], [], []
-        self.models = [MODEL]
+        self.models, self.list_status = [MODEL], 200
         self.under_way = self.most = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
@@ -58,7 +58,8 @@ class Server:
                     self.reset("")
                     return
                 server.headers.append(dict(self.headers))
-                self.reply(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
+                listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]}
+                self.reply(server.list_status, listed if server.list_status == 200 else b"no list")
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -166,7 +167,8 @@ def key_of(body):
         for part in content:
             if part["type"] == "image_url":
                 return caption_of(base64.b64decode(part["image_url"]["url"].partition(",")[2]))
-    return body["messages"][-1]["content"]
+    last = body["messages"][-1]["content"]
+    return last if isinstance(last, str) else last[-1]["text"]
 
 
 if __name__ == "__main__":  # a process of its own, for tests that kill or interrupt the other side

@@ -146,3 +146,58 @@ def words():
         tokenizer_object=made, eos_token="</s>", pad_token="<pad>", unk_token="<unk>", padding_side="right",
         model_input_names=["input_ids"],
     )  # fmt: skip
+
+
+def llava_folder(folder: Path) -> Path:
+    """A transformers LLaVA with its processor and chat template: pictures and prompts into words without sense."""
+    import torch
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    torch.manual_seed(0)
+    tokenizer = spoken()
+    text = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**vision()), text_config=text, image_token_index=
+        tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1, image_seq_length=16,
+    )  # fmt: skip
+    model = LlavaForConditionalGeneration(config)
+    livened(model)
+    model.save_pretrained(folder)
+    square = {"height": 32, "width": 32}
+    LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square), tokenizer, patch_size=8,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>",
+        chat_template=(
+            "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image> {% else %}"
+            "{{ c['text'] }} {% endif %}{% endfor %}{% endfor %}"
+        ),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def spoken():
+    """A tokenizer of whole words that can be read back, and knows a picture's place."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["<pad>", "<s>", "</s>", "<unk>", *WORDS]
+    made = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        additional_special_tokens=["<image>"], padding_side="left",
+    )  # fmt: skip

@@ -66,7 +66,10 @@ class Sentences:
             CapbenchError: in the words of the library.
         """
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        quiet: Any = logging
+        quiet.disable_progress_bar()
         folder = self._folder()
         try:
             with warnings.catch_warnings():

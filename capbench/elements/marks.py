@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from capbench.elements.graph import KINDS, Element
+from capbench.elements.graph import KINDS
 from capbench.elements.scores import Matched
 from capbench.elements.words import Vocabulary
 
@@ -17,12 +17,12 @@ SUPPORTED, UNSUPPORTED, LABEL = "supported", "unsupported", "label"
 def described(found: Matched, caption: str, words: Vocabulary, labelled: Sequence[int] = ()) -> dict[str, Any]:
     """What stands in a run's details. labelled: objects of the caption in no reference that the image's labels name.
 
-    segments: the caption as [text, mark] with mark "", "supported" or "unsupported"; a word is unsupported where
-    some element that it names is. Of each kind: supported [said, there, stage, credit], unsupported [said],
-    label [said], missing [there, texts].
+    marks: [start, end, "supported" or "unsupported"] of words of the caption, in characters, in order; of several
+    elements that a word names, that of the nearest object counts. Of each kind: supported [said, there, stage, credit],
+    unsupported [said], label [said], missing [there, how many references say it].
     """
     kinds = {kind: one_kind(found, kind, labelled if kind == "objects" else ()) for kind in KINDS}
-    return {"segments": segments(caption, marked_words(found, labelled), words), **kinds}
+    return {"marks": marked(caption, marked_words(found, labelled), words), **kinds}
 
 
 def one_kind(found: Matched, kind: str, labelled: Sequence[int]) -> dict[str, Any]:
@@ -39,39 +39,61 @@ def one_kind(found: Matched, kind: str, labelled: Sequence[int]) -> dict[str, An
     }
 
 
-def marked_words(found: Matched, labelled: Sequence[int]) -> dict[str, str]:
-    """Phrase -> mark, of what stands in a caption: objects and attributes. Unsupported before supported."""
-    marks: dict[str, str] = {}
-    for kind, place in (("objects", 0), ("attributes", 1)):
+def marked_words(found: Matched, labelled: Sequence[int]) -> dict[str, dict[str, str]]:
+    """Phrase -> owner -> mark, of what stands in a caption: objects (owner "") and attributes of an object."""
+    marks: dict[str, dict[str, str]] = {}
+    for kind in ("objects", "attributes"):
         missed = {i for i in found.unsupported(kind) if kind != "objects" or i not in labelled}
         for i, element in enumerate(found.said[kind]):
-            for phrase in phrases(element, place):
-                if i in missed or phrase not in marks:
-                    marks[phrase] = UNSUPPORTED if i in missed else SUPPORTED
+            for form in element.forms:
+                owner = form[0] if kind == "attributes" else ""
+                marks.setdefault(form[-1], {})[owner] = UNSUPPORTED if i in missed else SUPPORTED
     return marks
 
 
-def phrases(element: Element, place: int) -> list[str]:
-    """The words at one place of each of an element's forms."""
-    return [form[place] for form in element.forms]
+def marked(caption: str, marks: Mapping[str, Mapping[str, str]], words: Vocabulary) -> list[list[Any]]:
+    """Where phrases with a mark stand in a caption: [start, end, mark]."""
+    places = list(occurrences(caption, marks, words))
+    owners = [place for place in places if "" in marks[place.phrase]]
+    return [[place.start, place.end, nearest(place, marks[place.phrase], owners)] for place in places]
 
 
-def segments(caption: str, marks: Mapping[str, str], words: Vocabulary) -> list[list[str]]:
-    """The caption cut where a mark begins or ends; its pieces joined are the caption."""
+class Place(NamedTuple):
+    """A phrase in a caption."""
+
+    start: int
+    end: int
+    phrase: str
+
+
+def occurrences(caption: str, marks: Mapping[str, Any], words: Vocabulary) -> Iterator[Place]:
+    """Where the phrases stand, the longest that begins at a word."""
     longest = max((len(phrase.split()) for phrase in marks), default=0)
     tokens = list(WORD.finditer(caption))
-    cut: list[list[str]] = []
-    done = at = 0
+    at = 0
     while at < len(tokens):
-        mark, n = "", 1
+        step, start = 1, tokens[at].start()
         for size in range(min(longest, len(tokens) - at), 0, -1):
-            text = caption[tokens[at].start() : tokens[at + size - 1].end()]
-            if mark := marks.get(words.noun(text), ""):
-                n = size
+            end = tokens[at + size - 1].end()
+            phrase = next((reading for reading in words.readings(caption[start:end]) if reading in marks), None)
+            if phrase is not None:
+                yield Place(start, end, phrase)
+                step = size
                 break
-        if mark:
-            start, end = tokens[at].start(), tokens[at + n - 1].end()
-            cut += [[caption[done:start], ""], [caption[start:end], mark]]
-            done = end
-        at += n
-    return [piece for piece in [*cut, [caption[done:], ""]] if piece[0]]
+        at += step
+
+
+def nearest(place: Place, owned: Mapping[str, str], objects: Sequence[Place]) -> str:
+    """The mark that the nearest owner gives, the one behind before the one in front; unsupported if none is there."""
+    if len(set(owned.values())) == 1 or "" in owned:
+        return owned.get("", next(iter(owned.values())))
+    gaps = [
+        (
+            one.start - place.end if one.start >= place.end else place.start - one.end,
+            one.start < place.start,
+            one.phrase,
+        )
+        for one in objects
+        if one.phrase in owned
+    ]
+    return owned[min(gaps)[2]] if gaps else UNSUPPORTED

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from capbench.elements import capture
 from capbench.elements.graph import KINDS, graph
 from capbench.elements.words import vocabulary
 from capbench.needs import Vector, Vectors
@@ -27,15 +28,18 @@ class Phrase(NamedTuple):
 class PhraseVectors(Vectors):
     """dict phrase -> unit vector (float32): every phrase of the elements that ``of`` parses, by this encoder.
 
-    synonyms: whose lemmas the phrases are made of.
+    synonyms: whose lemmas the phrases are made of. compat: make them as CAPTURE's authors do.
     """
 
     kind: ClassVar[str] = "phrases"
 
     synonyms: str = "auto"
+    compat: bool = False
 
     def inputs(self, item: Any) -> list[Any]:
         """The phrases of a text's elements, each once."""
+        if self.compat:
+            return list(capture.phrases(item, capture.language()))
         found = graph([item], vocabulary(self.synonyms))
         return list(dict.fromkeys(phrase for kind in KINDS for element in found[kind] for phrase in element.phrases))
 

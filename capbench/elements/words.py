@@ -61,6 +61,13 @@ class Vocabulary:
             found = self._lemmas[plain] = head + blank + self._singular(last)
         return found
 
+    def readings(self, phrase: str) -> list[str]:
+        """What a phrase of a text may stand for: itself, or its last word in the singular by any rule."""
+        plain = tidy(phrase)
+        head, blank, last = plain.rpartition(" ")
+        bases = [*self._bases.get(last, ()), *base_forms(last, PLURALS)]
+        return list(dict.fromkeys([plain, self.noun(plain), *(head + blank + base for base in bases)]))
+
     def _singular(self, word: str) -> str:
         """The word if WordNet has it, else the first base form that it has; men and women are no words of their own."""
         if word.endswith("men") and self._known(word[:-3] + "man"):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from capbench import languages
-from capbench.elements import words
+from capbench import languages, plugins
+from capbench.elements import capture, words
 from capbench.elements.graph import KINDS, graph
 from capbench.elements.marks import described
 from capbench.elements.match import Soft
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 SCIPY = Problem("scipy is not installed", "pip install 'capbench[elements]'")
 ENGLISH_ONLY = "its parsers and its synonyms are English"
-SIDES = ("precision", "recall", "f1")
 LATER = {"signed": "unless default"}
+WEIGHTS = (5, 5, 2)
+ENCODER = capture.ENCODER_MODEL.removeprefix("sentence-transformers/")
 
 
 def shares(label: str) -> dict[str, Column]:
@@ -57,7 +58,9 @@ class Elements:
     parser: the backend that finds elements. soft: an encoder of texts for the third stage ("": two stages). near: the
     least cosine that counts there. synonyms: 'nltk', 'meteor', 'none', or 'auto' for the first that is installed.
     weights: of objects, attributes and relations in the total. labels: a tag that lists what is in the image, with ";"
-    between names; an object that it names is not made up though no reference names it.
+    between names; an object that it names is not made up though no reference names it. compat: CAPTURE's published
+    algorithm, with its faults and its encoder unless another is named; with its parser and encoder, and with no other,
+    the total is in the column ``capture``.
     """
 
     name: ClassVar[str] = "elements"
@@ -72,14 +75,16 @@ class Elements:
         "hallucinated": Column("hallucinated", better="low", low=0.0),
         "hallucinated_share": Column("hallucinated share", better="low", low=0.0, high=1.0),
         "missed": Column("missed", better="low", low=0.0),
+        "capture": Column("CAPTURE", low=0.0, high=1.0),
     }
 
     parser: str = "scenes_parser"
     soft: str = ""
     near: float = 0.7
     synonyms: str = field(default="auto", metadata={"signed": False})  # ``stated`` says which it is
-    weights: tuple[float, float, float] = (5, 5, 2)
+    weights: tuple[float, float, float] = WEIGHTS
     labels: str = field(default="", metadata=LATER)
+    compat: bool = False
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
@@ -92,6 +97,10 @@ class Elements:
             raise UsageError(f"elements: weights={self.weights!r}", "three numbers of 0 or more, as in (5, 5, 2)")
         if not 0 < self.near <= 1:
             raise UsageError(f"elements: near={self.near!r}", "a cosine above 0, at most 1")
+        if self.compat and self.labels:
+            raise UsageError("elements: compat=True knows no labels", "leave one of the two out")
+        if self.compat and not self.soft:
+            object.__setattr__(self, "soft", f"sentences(model={capture.ENCODER_MODEL!r})")
 
     @property
     def needs(self) -> Mapping[str, Need]:
@@ -99,30 +108,51 @@ class Elements:
         said, there = Parsed(Captions(), self.parser), Parsed(References(), self.parser)
         needs: dict[str, Need] = {"captions": Captions(), "said": said, "there": there}
         if self.soft:
-            needs["said_vectors"] = PhraseVectors(said, self.soft, synonyms=self.synonyms)
-            needs["there_vectors"] = PhraseVectors(there, self.soft, synonyms=self.synonyms)
+            lemmas = "" if self.compat else self.synonyms
+            needs["said_vectors"] = PhraseVectors(said, self.soft, "", lemmas, self.compat)
+            needs["there_vectors"] = PhraseVectors(there, self.soft, "", lemmas, self.compat)
+        if self.compat:
+            needs["references"] = References()
         if self.labels:
             needs["tags"] = Tags()
         return needs
 
     def check(self) -> Problem | None:
-        """What is missing: scipy, or the synonyms."""
+        """What is missing: scipy, the synonyms, or what CAPTURE's authors use."""
+        if self.compat:
+            return capture.missing()
         return SCIPY if importlib.util.find_spec("scipy") is None else words.missing(self.synonyms)
 
     def stated(self) -> Mapping[str, str]:
         """Whose synonyms they are."""
-        return {"synonyms": words.vocabulary(self.synonyms).name}
+        return {"synonyms": "capture" if self.compat else words.vocabulary(self.synonyms).name}
+
+    @property
+    def is_capture(self) -> bool:
+        """Whether parser and encoder are the paper's, so that the number may be called by its name."""
+        if not self.compat:
+            return False
+        parser, encoder = plugins.parse(self.parser), plugins.parse(self.soft)
+        return (
+            (parser.target, encoder.target) == (capture.PARSER, "sentences")
+            and parser.params.get("model", capture.PARSER_MODEL) == capture.PARSER_MODEL
+            and encoder.params.get("model", "").removeprefix("sentence-transformers/") == ENCODER
+            and self.weights == WEIGHTS
+        )
 
     def rows(
         self,
-        captions: Sequence[str],  # noqa: ARG002 -- for ``details``, which gets the same arguments
+        captions: Sequence[str],
         said: Sequence[Parse],
         there: Ragged[list[Parse]],
+        references: Ragged[list[str]] | None = None,
         said_vectors: Any = None,
         there_vectors: Any = None,
         tags: Sequence[Mapping[str, str]] = (),
     ) -> Mapping[str, Array]:
         """The columns of each item; NaN where the references say nothing. Undeclared: what ``reduce`` divides by."""
+        if references is not None:
+            return self._captured(captions, said, there, references, both(said_vectors, there_vectors))
         found = self.matches(said, there, said_vectors, there_vectors)
         lines = [self._row(one, len(self._labelled(one, tags, i))) for i, one in enumerate(found)]
         names = lines[0] if lines else {}
@@ -135,11 +165,14 @@ class Elements:
         captions: Sequence[str],
         said: Sequence[Parse],
         there: Ragged[list[Parse]],
+        references: Ragged[list[str]] | None = None,
         said_vectors: Any = None,
         there_vectors: Any = None,
         tags: Sequence[Mapping[str, str]] = (),
     ) -> Sequence[Mapping[str, Any] | None]:
-        """Every element of each item: matched with what, unsupported, or missing."""
+        """Every element of each item: matched with what, unsupported, or missing; none with compat."""
+        if references is not None:
+            return [None] * len(captions)
         known = words.vocabulary(self.synonyms)
         found = self.matches(said, there, said_vectors, there_vectors)
         return [
@@ -152,7 +185,7 @@ class Elements:
     ) -> list[Matched]:
         """Both graphs of each item and their pairs; arguments as for ``rows``."""
         known = words.vocabulary(self.synonyms)
-        soft = Soft({**vectors_of(said_vectors), **vectors_of(there_vectors)}, self.near) if self.soft else None
+        soft = Soft(both(said_vectors, there_vectors), self.near) if self.soft else None
         found = []
         for i, own in enumerate(said):
             texts = there.values[there.offsets[i] : there.offsets[i + 1]]
@@ -161,6 +194,8 @@ class Elements:
 
     def reduce(self, sums: Mapping[str, Array]) -> Mapping[str, Array]:
         """Means over the items in which there is something to divide by; hallucinated share of all that is said."""
+        if self.compat:
+            return {name: total / sums["items"] for name, total in sums.items() if name != "items"}
         with np.errstate(invalid="ignore", divide="ignore"):
             means = {name: sums[f"sum:{name}"] / sums[f"n:{name}"] for name in PARTIAL}
             means["hallucinated_share"] = sums["hallucinated"] / sums["said"]
@@ -191,6 +226,31 @@ class Elements:
         row |= {f"n:{name}": float(given[name]) for name in PARTIAL}
         return row | {"said": n_said, "items": 1.0}
 
+    def _captured(
+        self,
+        captions: Sequence[str],
+        said: Sequence[Parse],
+        there: Ragged[list[Parse]],
+        references: Ragged[list[str]],
+        vectors: Mapping[str, Floats],
+    ) -> Mapping[str, Array]:
+        """CAPTURE's numbers of each item; NaN without references."""
+        language = capture.language()
+        columns = [name for name in Elements.columns if name in CAPTURED]
+        table = np.full((len(captions), len(columns)), np.nan)
+        for i, text in enumerate(captions):
+            span = range(int(there.offsets[i]), int(there.offsets[i + 1]))
+            refs = [capture.read(there.values[k], references.values[k], language) for k in span]
+            found = capture.against(capture.read(said[i], text, language), refs, language, vectors, self.weights)
+            table[i] = [found.get(name, np.nan) for name in columns]
+        made = dict(zip(columns, table.T, strict=True))
+        total = made.pop("capture")
+        return {
+            "capture" if self.is_capture else "elements": total,
+            **made,
+            "items": np.where(np.isnan(total), np.nan, 1),
+        }
+
     def _labelled(self, one: Matched, tags: Sequence[Mapping[str, str]], i: int) -> list[int]:
         """The objects of a caption that are in no reference and among the image's labels."""
         if not self.labels:
@@ -205,11 +265,16 @@ class Elements:
 
 
 PARTIAL = tuple(
-    name for name in Elements.columns if name not in ("elements", "hallucinated", "hallucinated_share", "missed")
+    name
+    for name in Elements.columns
+    if name not in ("elements", "hallucinated", "hallucinated_share", "missed", "capture")
 )
+CAPTURED = frozenset(PARTIAL) - {"precision", "recall"} | {"capture"}
 
 
-def vectors_of(given: Any) -> Mapping[str, Floats]:
+def both(said_vectors: Any, there_vectors: Any) -> Mapping[str, Floats]:
     """The vectors by phrase, however they were folded."""
-    found: Mapping[str, Floats] = given.values if isinstance(given, Ragged) else given
+    found: dict[str, Floats] = {}
+    for given in (said_vectors, there_vectors):
+        found |= given.values if isinstance(given, Ragged) else given
     return found

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-STYLES = ("page.css", "table.css", "images.css")
+STYLES = ("page.css", "table.css", "images.css", "elements.css")
 BOARD_SCRIPTS = ("dom.js", "text.js", "theme.js", "marks.js", "whisker.js", "table.js", "scatter.js", "notes.js")
-VIEW_SCRIPTS = ("virtual.js", "select.js", "images.js", "item.js", "bags.js")
+VIEW_SCRIPTS = ("virtual.js", "select.js", "images.js", "elements.js", "item.js", "bags.js")
 
 PAGE = """<!doctype html>
 <html lang="en">

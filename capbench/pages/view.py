@@ -22,6 +22,7 @@ from capbench.leaderboard.boards import Board, board, in_order
 from capbench.leaderboard.entries import Entry
 from capbench.pages.board import board_data
 from capbench.pages.document import document
+from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
 from capbench.pages.pictures import thumbnails
 from capbench.store import Run, place_for, write_file
@@ -150,6 +151,7 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "pictures": None,
         "unseen": {},
         "folder": "",
+        "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -153,7 +154,10 @@ def test_the_details_name_the_very_elements(world, flaw):
             assert {tuple(x) for x, _, stage, credit in own[kind]["supported"]} == mine & facts[kind]
             assert {(stage, credit) for _, _, stage, credit in own[kind]["supported"]} <= {("exact", 1.0)}
             assert all(n == 5 for _, n in own[kind]["missing"])
-        assert "".join(text for text, _ in own["segments"]) == texts[i]
+        told = Counter((texts[i][start:end].lower(), mark) for start, end, mark in own["marks"])
+        for colour in {t.colour for t in truth(i)[0]} if flaw == "invent" else ():
+            true = sum(t.colour == colour for t in truth(i)[0])
+            assert told[colour, "supported"] == true  # though the group that is made up may have the colour of one
 
 
 @pytest.mark.parametrize("flaw", FLAWS)

@@ -72,9 +72,9 @@ def test_what_does_not_pass_costs_one_item(loopback, act):
 def test_what_is_hopeless_ends_at_once_with_the_servers_words_and_no_key(loopback, monkeypatch, status):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     refusal = (status, {"error": {"message": f"no: {KEY} is wrong"}}, {"Location": f"http://elsewhere/{KEY}"})
-    with loopback.Server(lambda key, attempt, body: refusal if key == "t5" else "ok") as server:
-        with pytest.raises(Midway) as caught:
-            ask(server, [f"t{i}" for i in range(50)], concurrency=1)
+    script = lambda key, attempt, body: refusal if key == "t5" else "ok"  # noqa: E731 -- one line reads best
+    with loopback.Server(script) as server, pytest.raises(Midway) as caught:
+        ask(server, [f"t{i}" for i in range(50)], concurrency=1)
     assert f"HTTP {status}: no: [key] is wrong" in caught.value.message
     assert KEY not in str(caught.value) + repr(caught.value.__cause__) + caught.value.cure
     assert {i: reply.value for i, reply in caught.value.done.items()} == {i: f"t{i}" for i in range(5)}
@@ -109,7 +109,7 @@ def test_a_server_that_goes_away_ends_the_run_and_keeps_nothing_false(loopback):
         body = {"messages": [{"role": "user", "content": "a"}]}
         assert values(client.post_all("chat/completions", [body], text_of)) == ["a"]
         server.__exit__()
-        with pytest.raises(Midway, match="answers none of 4 requests.*(Connect|Read)Error") as caught:
+        with pytest.raises(Midway, match=r"answers none of 4 requests.*(Connect|Read)Error") as caught:
             client.post_all("chat/completions", [body] * 4, text_of)
     assert caught.value.done == {}
     assert "goes on from here" in caught.value.cure
@@ -181,9 +181,8 @@ def test_nobody_there(loopback):
 
 
 def test_no_key_no_header_and_a_cure(loopback):
-    with loopback.Server(lambda *_: (401, {"error": "who are you?"})) as server:
-        with pytest.raises(Midway) as caught:
-            ask(server, ["a"])
+    with loopback.Server(lambda *_: (401, {"error": "who are you?"})) as server, pytest.raises(Midway) as caught:
+        ask(server, ["a"])
     assert "Authorization" not in server.headers[0]
     assert isinstance(caught.value.error, MissingPart)
     assert caught.value.cure == "set the key: export OPENAI_API_KEY=..."
