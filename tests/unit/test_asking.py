@@ -291,3 +291,11 @@ class Watcher:
     def caption(self, requests, params):
         self.log.append(("now", *(r.id for r in requests)))
         return ["x"] * len(requests)
+
+
+def test_a_session_is_told_which_batch_comes_next(place):
+    (place / "photos" / "p1.png").unlink()
+    watcher = Watcher([])
+    made = engine.run(engine.plan(replace(api.job_of("speaker", bench(place), runs=None), captioner=watcher)))
+    assert [caption.status for caption in made.run.captions] == ["ok", "failed", "ok", "ok"]
+    assert watcher.log == [("ahead", "r2", "r3"), ("now", "r0"), ("now", "r2", "r3")]
