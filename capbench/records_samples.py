@@ -26,23 +26,23 @@ def is_log(values: Sequence[Mapping[str, Any]]) -> bool:
     return 2 * len(logged) > len(values) and not any(key in values[0] for key in ID_KEYS)
 
 
-def tasks_in(value: Mapping[str, Any]) -> list[Any] | None:
-    """The samples inside a whole result, ``{"samples": {TASK: [...]}}``; None where it is something else.
+def task_in(value: Mapping[str, Any]) -> str:
+    """The task of a whole result, ``{"samples": {TASK: [...]}}``; "" where it is something else.
 
     Raises:
-        UsageError: it holds those of several tasks.
+        UsageError: it holds the samples of several tasks.
     """
     tasks = value.get("samples")
-    if not isinstance(tasks, dict) or not tasks or not all(isinstance(rows, list) for rows in tasks.values()):
-        return None
-    if not all(isinstance(row, dict) and "doc_id" in row for rows in tasks.values() for row in rows[:1]):
-        return None
+    if not isinstance(tasks, dict) or not all(isinstance(rows, list) and rows for rows in tasks.values()):
+        return ""
+    if not all(isinstance(rows[0], dict) and "doc_id" in rows[0] for rows in tasks.values()):
+        return ""
     if len(tasks) > 1:
         raise UsageError(
             f"the file has samples of {len(tasks)} tasks: {', '.join(tasks)}",
             "give those of one, as samples_TASK.jsonl",
         )
-    return list(next(iter(tasks.values())))
+    return next(iter(tasks), "")
 
 
 def logged(rows: Sequence[Row], keys: Keys, want: Want) -> Found:
@@ -85,8 +85,8 @@ def own_texts(value: Mapping[str, Any], want: Want) -> tuple[str | Failure, ...]
         return ()
     if want == "references":
         return texts_of(value["target"]) if "target" in value else ()
-    answers = next((value[key] for key in ANSWERS if value.get(key) not in (None, [], [[]])), [])
-    return texts_of(flat(answers)) or (Failure("the sample has no answer"),)
+    answers: list[Any] = next((found for key in ANSWERS if (found := flat(value.get(key, [])))), [])
+    return texts_of(answers) or (Failure("the sample has no answer"),)
 
 
 def flat(value: Any) -> list[Any]:
@@ -94,4 +94,4 @@ def flat(value: Any) -> list[Any]:
     return [leaf for part in value for leaf in flat(part)] if isinstance(value, list) else [value]
 
 
-__all__ = ["is_log", "logged", "tasks_in"]
+__all__ = ["is_log", "logged", "task_in"]

@@ -56,7 +56,8 @@ def test_the_whole_result_with_its_samples(tmp_path):
 
 def test_where_the_id_stands_if_no_metric_has_it(tmp_path):
     rows = [{"doc_id": n, "doc": {"question_id": f"q{n}"}, "resps": [["x", "y"]], "target": "t"} for n in range(3)]
-    assert [(r.id, r.texts) for r in read(written(tmp_path / "a.jsonl", rows))][0] == ("q0", ("x", "y"))
+    first = read(written(tmp_path / "a.jsonl", rows))[0]
+    assert (first.id, first.texts) == ("q0", ("x", "y"))
     rows[1]["doc"] = {}
     assert [r.id for r in read(written(tmp_path / "a.jsonl", rows))] == ["0", "1", "2"]
     assert read(written(tmp_path / "a.jsonl", rows), want="references")[0].texts == ("t",)

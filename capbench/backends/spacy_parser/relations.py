@@ -172,17 +172,13 @@ class Relations:
             if base == "have" and "on" in particles:
                 base, particles = "wear", []
             self._say(subjects, " ".join([base, *(p for p in particles if p not in words.UNSAID_PARTICLES)]), others)
-        elif not any(
-            c.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl")
-            or (c.dep_ in ("prt", "advmod") and list(c.children))
-            for c in verb.children
-        ):
+        elif not any(c.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl") or (c.dep_ in ("prt", "advmod") and list(c.children)) for c in verb.children):
             if verb.tag_ in ("VBG", "VBN") and verb.dep_ in ("acl", "ROOT", "relcl", "conj"):
                 for subject in subjects:
                     subject.add(verb.lower_)
 
     def _copula(self, verb: Token, subjects: list[Thing]) -> None:
-        """ "is" before an adjective or a number."""
+        """"is" before an adjective or a number."""
         for child in verb.children:
             if any(more.dep_ == "prep" and more.i == child.i + 1 for more in child.children):
                 continue  # "next to", "full of": the preposition says it
@@ -204,11 +200,7 @@ class Relations:
 
     def _together(self, noun: Token) -> list[Thing]:
         """The things that a noun names with those before it that it is joined to: "chain and pole against the sky"."""
-        while (
-            noun.dep_ == "conj"
-            and noun.head.pos_ in ("NOUN", "PROPN")
-            and not any(c.dep_ in ("prep", "acl") for c in noun.head.children)
-        ):
+        while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
             noun = noun.head
         return self.things.of(noun)
 
@@ -233,11 +225,7 @@ class Relations:
             return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
         if verb.dep_ in ("acl", "relcl"):
             above = verb.head.head
-            worn = (
-                verb.tag_ == "VBG"
-                and self.lemmas.noun(verb.head.text) in words.CLOTHES
-                and direct_object(verb) is not None
-            )
+            worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
             if worn and is_verb(above) and above.i not in self.things.by_place:
                 return self._subjects_of(above, depth + 1)
             return self._together(verb.head)
@@ -255,7 +243,7 @@ class Relations:
     # owners
 
     def _owner(self, token: Token) -> None:
-        """ "the man's hat"; "his" is said only of parts of a body."""
+        """"the man's hat"; "his" is said only of parts of a body."""
         owned = self.things.of(token.head)
         if token.lower_ in words.OWNERS:
             parts = [one for one in owned if self.lemmas.noun(one.noun.text) in words.BODY]

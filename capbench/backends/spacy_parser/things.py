@@ -177,11 +177,7 @@ class Things:
                     yield words.NUMBERS.get(one.lower_, one.lower_)
             elif one.dep_ in ("compound", "poss") and one.pos_ != "VERB":
                 continue
-            elif (
-                (one.lower_, self.lemmas.noun(word.head.text)) in words.FIXED
-                or one.lower_ in words.UNSAID
-                or one.pos_ in ("DET", "PRON")
-            ):
+            elif (one.lower_, self.lemmas.noun(word.head.text)) in words.FIXED or one.lower_ in words.UNSAID or one.pos_ in ("DET", "PRON"):
                 continue
             elif one.lower_ in words.SHADES and one.i + 1 < len(self.doc) and is_colour(self.doc[one.i + 1]):
                 continue

@@ -24,7 +24,9 @@ PICTURES = frozenset(
 )
 
 # parts of space: "on the side of the road" is one relation to the road
-PLACES = frozenset("back base bottom center centre corner edge end front left middle rear right side top".split())
+PLACES = frozenset(
+    "back base bottom center centre corner edge end front left middle rear right side top".split()
+)
 
 CLOTHES = frozenset(
     "apron attire beanie blouse boot bra cap clothes clothing coat costume dress glasses glove gown gear goggles hat "
@@ -81,22 +83,9 @@ ING_NOUNS = frozenset(
 COVERED = frozenset("covered filled lined topped".split())
 WAYS = frozenset("across along around down in off on over past through up".split())
 ABSENT = frozenset(("no", "without"))
-FIXED = frozenset(
-    (
-        ("dining", "room"),
-        ("dining", "table"),
-        ("french", "fry"),
-        ("fire", "hydrant"),
-        ("high", "chair"),
-        ("hot", "dog"),
-        ("living", "room"),
-        ("paper", "towel"),
-        ("polar", "bear"),
-        ("pony", "tail"),
-        ("remote", "control"),
-        ("rocking", "chair"),
-        ("washing", "machine"),
-    )
-)  # an adjective and a noun that are one thing
+FIXED = frozenset((
+    ("dining", "room"), ("dining", "table"), ("french", "fry"), ("fire", "hydrant"), ("high", "chair"), ("hot", "dog"), ("living", "room"),
+    ("paper", "towel"), ("polar", "bear"), ("pony", "tail"), ("remote", "control"), ("rocking", "chair"), ("washing", "machine"),
+))  # an adjective and a noun that are one thing
 SPELLINGS = {"cell phone": "cellphone", "suit case": "suitcase", "t shirt": "t-shirt", "tee shirt": "t-shirt"}
 NO_THINGS = frozenset("one ones other others each another rest thing".split())
