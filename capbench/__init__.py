@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from capbench.api import boards, load_run, run, score
     from capbench.store import Run
+    from capbench.sweeps import sweep
 
-__all__ = ["Run", "__version__", "boards", "load_run", "run", "score"]
+__all__ = ["Run", "__version__", "boards", "load_run", "run", "score", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,10 @@ def __getattr__(name: str) -> Any:
         from capbench import api
 
         return getattr(api, name)
+    if name == "sweep":
+        from capbench import sweeps
+
+        return sweeps.sweep
     if name == "Run":
         from capbench.store import Run
 

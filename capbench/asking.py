@@ -59,7 +59,7 @@ def problems(captioner: Any, benchmark: Benchmark, given: Facts, params: Generat
 
     A captioner that is made from the benchmark, or from a file, is asked nothing.
     """
-    if hasattr(captioner, "needs"):
+    if not is_asked(captioner):
         return []
     found = []
     if benchmark.context and (twice := repeated(given.bag_sets[benchmark.context])):
@@ -76,6 +76,13 @@ def problems(captioner: Any, benchmark: Benchmark, given: Facts, params: Generat
     return found
 
 
+def is_asked(captioner: Any) -> bool:
+    """Whether a captioner, or one inside it, gets requests at all."""
+    if hasattr(captioner, "inner"):
+        return any(is_asked(one.value) for one in captioner.inner)
+    return not hasattr(captioner, "needs")
+
+
 def repeated(bags: BagSet) -> str:
     """An item that is judged in several bags, or ""."""
     seen: set[str] = set()
@@ -89,6 +96,9 @@ def repeated(bags: BagSet) -> str:
 
 def unused(captioner: Any, label: str, benchmark: Benchmark, params: Generation, items: int) -> tuple[str, ...]:
     """A line for what is given and cannot change this captioner's answers; none where it does not say what it uses."""
+    if hasattr(captioner, "inner"):
+        inside = (unused(one.value, one.label, benchmark, params, items) for one in captioner.inner)
+        return tuple(line for lines in inside for line in lines)
     uses = getattr(captioner, "uses", None)
     if uses is None:
         return ()

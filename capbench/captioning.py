@@ -67,16 +67,16 @@ def from_session(
         Patience(captioner.name) as patience,
         progress(len(requests), label) as bar,
     ):
-        work = Work(captioner.name, session, getattr(captioner, "batch", BATCH))
+        batcher = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
         for group in batches(requests, len(requests)):
             seeded = replace(params, seed=params.seed + group[0].sample)
             left = group
             while left:
-                part, left = left[: work.size], left[work.size :]
-                work.announce(left)
+                part, left = left[: batcher.size], left[batcher.size :]
+                batcher.announce(left)
                 with patience.over(len(part)):
                     try:
-                        batch = work.captions(part, seeded, proven=proven or bool(made))
+                        batch = batcher.captions(part, seeded, proven=proven or bool(made))
                     except Stopped as stopped:
                         keep(stopped.captions)
                         raise stopped.error from None
@@ -106,7 +106,7 @@ class Stopped(Exception):
         self.error, self.captions = error, captions
 
 
-class Work:
+class Batcher:
     """An open session, and how many requests it is given at a time."""
 
     def __init__(self, name: str, session: Any, size: int) -> None:

@@ -65,25 +65,29 @@ class UsageError(CapbenchError):
 
 
 class MissingPart(CapbenchError):
-    """A package, a model, a program or a binding is missing."""
+    """A package, a model, a program or a binding is missing. ``problems``: each by itself, where they were gathered."""
 
     exit_code = 3
+
+    def __init__(self, message: str, cure: str = "", problems: Sequence[Any] = ()) -> None:
+        super().__init__(message, cure)
+        self.problems = tuple(problems)
 
 
 def cannot_start(problems: Sequence[Any]) -> MissingPart:
     """All that is missing as one error; each has ``what`` and ``cure``."""
     lines = [f"  {p.what}\n     -> {p.cure}" for p in problems]
-    return MissingPart("cannot start:\n" + "\n".join(lines))
+    return MissingPart("cannot start:\n" + "\n".join(lines), problems=problems)
 
 
 class CannotWrite(CapbenchError):
     """The disk is full or gone; what was written before is whole."""
 
 
-def cannot_write(path: Path, error: OSError) -> CannotWrite:
+def cannot_write(path: Path, error: Exception) -> CannotWrite:
     """The error of a write that failed."""
     cure = "make room, then run the same command again: it goes on from what is kept"
-    return CannotWrite(f"cannot write {path}: {error.strerror or error}", cure)
+    return CannotWrite(f"cannot write {path}: {getattr(error, 'strerror', '') or error}", cure)
 
 
 class BadData(CapbenchError):

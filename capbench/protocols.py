@@ -35,7 +35,11 @@ class Need(Protocol):
 
 
 class DerivedNeed(Need, Protocol):
-    """A need made from another one by a backend, item by item."""
+    """A need made from another one by a backend, item by item.
+
+    With ``to``, a second need, an item is a pair: a value of ``of`` and its item's value of ``to``. With ``several``
+    set, an item has a list of values even where ``inputs`` gives one.
+    """
 
     @property
     def of(self) -> Need:
@@ -49,7 +53,7 @@ class DerivedNeed(Need, Protocol):
 
     @property
     def backend_kind(self) -> str:
-        """encoder, generator, parser, judge or tokenizer."""
+        """encoder, generator, similarity, parser, judge or tokenizer."""
         ...
 
     @property
@@ -70,7 +74,7 @@ class DerivedNeed(Need, Protocol):
         ...
 
     def unpack(self, data: bytes) -> Any:
-        """The value again; equal to what was packed."""
+        """The value again, equal to what was packed; None where a file that belongs to it is gone."""
         ...
 
     def gather(self, values: Sequence[Any]) -> Any:
@@ -181,6 +185,37 @@ class DerivedCaptioner(Protocol):
     # Optional: sampled(self, samples, **features) -> so many texts or Failures for each item.
 
 
+class CombinedCaptioner(Protocol):
+    """A captioner made of others: candidates come from them, and a metric of picture and caption chooses."""
+
+    name: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """As for a captioner; those inside, and what chooses, are in it."""
+        ...
+
+    def check(self) -> Problem | None:
+        """As for a captioner, of all its parts."""
+        ...
+
+    @property
+    def inner(self) -> Sequence[Any]:
+        """``capbench.captioners.inner.Inner``, one a captioner."""
+        ...
+
+    @property
+    def scorer(self) -> Any:
+        """``capbench.captioners.inner.Scorer``: what chooses."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Candidates from each captioner, for each caption that is wanted."""
+        ...
+
+    # Optional: fuser, params, settled(pair, answer) and notes_on(captions), as ``capbench.captioners.fuse`` has them.
+
+
 class Backend(Protocol):
     """A model or program behind derived needs. ``kind`` says which session it opens."""
 
@@ -198,6 +233,8 @@ class Backend(Protocol):
     def open(self, device: str) -> AbstractContextManager[Any]:
         """Load, and give the session of its kind."""
         ...
+
+    # Optional: chunk: int, how many values are made before they are kept (few where each takes seconds).
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +262,20 @@ class EncoderSession(Protocol):
 
 
 class GeneratorSession(Protocol):
-    """Texts into pictures."""
+    """Texts into pictures. The same text and seed give the same picture, whatever else is in the batch."""
 
-    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | Failure]:
-        """One picture or Failure for each prompt."""
+    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | ImageRef | Failure]:
+        """One picture, file of a picture, or Failure for each prompt."""
+        ...
+
+    # Optional: cut(self, prompts) -> one bool each: whether the painter reads less than the whole of it.
+
+
+class SimilaritySession(Protocol):
+    """How alike two pictures are."""
+
+    def compare(self, pictures: Sequence[ImageRef], originals: Sequence[ImageRef]) -> Sequence[float | Failure]:
+        """One number or Failure for each pair, whatever else is in the batch."""
         ...
 
 
@@ -270,7 +317,8 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
+    "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
-    "Problem", "Rows", "TokenizerSession",
+    "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip

@@ -40,7 +40,7 @@ CONNECTING = 10.0  # seconds
 FRUITLESS = 3  # batches in a row without any answer, after which no more is asked
 FEW = 3  # items that may all be at fault themselves: the last of a run that is continued
 UNAUTHORIZED, FORBIDDEN = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
-HOPELESS = {
+HOPELESS: Mapping[int, str] = {
     UNAUTHORIZED: "{key}",
     HTTPStatus.PAYMENT_REQUIRED: "the account has to be paid for; the same command then goes on from here",
     FORBIDDEN: "{key}",
@@ -266,10 +266,10 @@ class Client:
                 self.counts.seconds += time.monotonic() - begun
             self.counts.troubles[failed.kind] += 1
             wait = pause(attempt, failed.after)
-            if failed.after is not None:
-                self._hold = max(self._hold, time.monotonic() + failed.after)
             if attempt == self.limits.attempts or time.monotonic() + wait >= end:
                 break
+            if failed.after is not None:
+                self._hold = max(self._hold, time.monotonic() + failed.after)
             await asyncio.sleep(wait)
         tries = "1 attempt" if attempt == 1 else f"{attempt} attempts"
         return Trouble(failed.kind, f"{failed.reason} ({tries})", status=failed.status)
@@ -303,7 +303,9 @@ class Client:
     async def _send(self, path: str, body: Mapping[str, Any] | None) -> tuple[httpx.Response, bytes]:
         """The answer and its bytes, of which no more are read than any answer can have."""
         url = f"{self.url}/{path}"
-        async with self._http.stream("GET" if body is None else "POST", url, json=body) as response:
+        sent = None if body is None else json.dumps(body).encode("ascii")  # httpx itself fails on a lone surrogate
+        headers = {"Content-Type": "application/json"} if sent else {}
+        async with self._http.stream("POST" if sent else "GET", url, content=sent, headers=headers) as response:
             content = bytearray()
             async for chunk in response.aiter_bytes():
                 content += chunk
@@ -322,7 +324,7 @@ class Client:
                 CapbenchError(f"{self.url} sends elsewhere ({said})", f"give the url it names: {place}"), status
             )
         if status in HOPELESS or code == "insufficient_quota":
-            cure = HOPELESS.get(HTTPStatus(status), HOPELESS[HTTPStatus.PAYMENT_REQUIRED])
+            cure = HOPELESS.get(status, HOPELESS[HTTPStatus.PAYMENT_REQUIRED])
             key = (
                 f"the key in {self.key_env} is not accepted" if self._key else f"set the key: export {self.key_env}=..."
             )

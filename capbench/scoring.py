@@ -199,6 +199,12 @@ def beyond_sums(part: Part, scored: Scored) -> dict[str, stats.Interval]:
     return {name: stats.Interval(value, np.nan, np.nan) for name, value in part.metric.overall(columns).items()}
 
 
+def label_of(part: Part, column: str) -> str:
+    """What a column of a metric is called in tables."""
+    own: str = part.metric.columns[column].label
+    return f"{part.label} {own}" if part.label and len(part.metric.columns) > 1 else part.label or own
+
+
 def summarise(
     part: Part, scored: Scored, found: Mapping[str, stats.Interval], signature: Signature, facts: Facts,
     about: Mapping[str, int], mark: str,
@@ -214,16 +220,11 @@ def summarise(
             continue
         holes = int(np.isnan(scored.rows.columns.get(name, unscored)).sum())
         value, low, high = (x if np.isfinite(x) else None for x in found[name])
-        label = (
-            f"{part.label} {column.label}"
-            if part.label and len(part.metric.columns) > 1
-            else part.label or column.label
-        )
         made.append(
             Summary(
-                metric=part.metric.name, column=name, label=label, better=column.better, value=value, low=low,
-                high=high, n=len(scored.samples) - holes, unscored=holes, outside=outside, empty=about["empty"],
-                cut=about["cut"], signature=signature.text, short=signature.short, mark=mark,
+                metric=part.metric.name, column=name, label=label_of(part, name), better=column.better, value=value,
+                low=low, high=high, n=len(scored.samples) - holes, unscored=holes, outside=outside,
+                empty=about["empty"], cut=about["cut"], signature=signature.text, short=signature.short, mark=mark,
             )
         )  # fmt: skip
     return made

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capbench.cache import Cache, value_key
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
 from capbench.ragged import Chosen, Words
@@ -26,6 +26,11 @@ class Lazy:
     def __init__(self, backend: Any, device: str, stack: ExitStack) -> None:
         self._backend, self._device, self._stack = backend, device, stack
         self._session: Any = None
+
+    @property
+    def chunk(self) -> int:
+        """Items a cache commit: fewer where the backend says that they are slow to make."""
+        return int(getattr(self._backend, "chunk", CHUNK))
 
     def get(self) -> Any:
         """The open session."""
@@ -77,7 +82,7 @@ class Stage:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
         known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
         names = [name for name in wanted if name not in known]
-        size = CHUNK if self.need.cached else CHEAP_CHUNK
+        size = self.session.chunk if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             for start in range(0, len(names), size):
                 part = names[start : start + size]
@@ -94,16 +99,25 @@ class Stage:
         if self.need.cached:
             keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
             stored = self.cache.get(list(keys.values()))
-            known = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+            known = {name: value for name, value in found.items() if value is not None}
         missing = [name for name in wanted if name not in known]
         if missing:
-            made = self._compute([wanted[name] for name in missing])
-            known |= dict(zip(missing, made, strict=True))
+            try:
+                made = dict(zip(missing, self._compute([wanted[name] for name in missing]), strict=True))
+            except Midway as stop:  # what was made before the end is paid for
+                self._keep(keys, {missing[i]: value for i, value in stop.done.items()})
+                raise
+            self._keep(keys, made)
+            known |= made
             self.made += len(missing)
-        if self.need.cached and missing:
-            kept = {keys[n]: self.need.pack(known[n]) for n in missing if not isinstance(known[n], Failure)}
-            self.cache.put(self.need.kind, self.fingerprint, kept)
         return known
+
+    def _keep(self, keys: Mapping[str, bytes], values: Mapping[str, Any]) -> None:
+        """Store what is no Failure, if the need's values are stored."""
+        if self.need.cached:
+            packed = {keys[n]: self.need.pack(value) for n, value in values.items() if not isinstance(value, Failure)}
+            self.cache.put(self.need.kind, self.fingerprint, packed)
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""

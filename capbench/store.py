@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -120,6 +121,11 @@ class Run:
             names = ", ".join(s.column for s in self.summaries)
             raise UsageError(f"{len(found)} numbers are called {column!r}", f"there are: {names}")
         return found[0].value
+
+
+def slug(text: str) -> str:
+    """A text as part of a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60] or "run"
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from capbench.cache import open_cache
 from capbench.errors import CapbenchError
+from capbench.images import load
 from capbench.needs import Bags
 from capbench.protocols import USES
 from capbench.resolve import closure
@@ -211,7 +212,8 @@ def session_calls(
         return [None if i in encoded.failures else np.asarray(row) for i, row in enumerate(encoded.vectors)]
 
     def pixels(images: Sequence[Any]) -> list[Any]:
-        return [None if isinstance(image, Failure) else np.asarray(image, np.float64) for image in images]
+        found = [load(image) if isinstance(image, ImageRef) else image for image in images]
+        return [None if isinstance(image, Failure) else np.asarray(image, np.float64) for image in found]
 
     calls: dict[str, list[tuple[str, Callable[[Sequence[Any]], Sequence[Any]], Sequence[Any]]]] = {
         "encoder": [
@@ -221,6 +223,7 @@ def session_calls(
         "tokenizer": [("tokenize", lambda part: session.tokenize(part), texts)],  # noqa: PLW0108 -- looked up for its kind only
         "parser": [("parse", lambda part: session.parse(part), texts)],  # noqa: PLW0108 -- the same
         "generator": [("paint", lambda part: pixels(session.paint(part, [0] * len(part))), texts)],
+        "similarity": [("compare", lambda part: session.compare(part, [pictures[0]] * len(part)), pictures)],
     }
     return calls.get(kind, [])
 
@@ -269,6 +272,11 @@ def check_captioner(captioner: Any) -> list[str]:
         return found.close(name)
     strange = set(getattr(captioner, "uses", ())) - set(USES)
     found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")
+    if hasattr(captioner, "inner"):
+        for one in captioner.inner:
+            check_captioner(one.value)
+        found.expect(captioner.inner, "the captioners inside keep their promises")
+        return found.close(name)
     if hasattr(captioner, "needs"):
         arguments = set(inspect.signature(captioner.captions).parameters)
         found.expect(arguments == set(captioner.needs), "the arguments of captions are the names of its needs")

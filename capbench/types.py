@@ -107,6 +107,7 @@ class Answer:
 class Caption:
     """One answer of a captioner; ``text`` is None when and only when ``status`` is "failed".
 
+    reason: why it failed; of one that did not, what is to be known of how it came about, mostly "".
     noted: as in ``Answer``; empty for captioners that say nothing of it.
     """
 

@@ -165,6 +165,20 @@ def maker(module, tmp_path_factory):
     return make
 
 
+@pytest.fixture
+def random_alexnet(tmp_path, monkeypatch) -> Path:
+    """Random weights of AlexNet where torch's hub would have put the real ones, which LPIPS looks at pictures with."""
+    torch = pytest.importorskip("torch", reason="pip install 'capbench[lpips]': this test loads a small model")
+    torchvision = pytest.importorskip("torchvision", reason="pip install 'capbench[lpips]'")
+    pytest.importorskip("lpips", reason="pip install 'capbench[lpips]'")
+    place = tmp_path / "torch" / "hub" / "checkpoints"
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(torchvision.models.alexnet(weights=None).state_dict(), place / "alexnet-owt-7be5be79.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return place
+
+
 @pytest.fixture(scope="session")
 def loopback():
     """The module of tests/loopback.py: a chat server that misbehaves as it is told."""

@@ -40,6 +40,7 @@ class Server:
         self.script = script or (lambda key, attempt, body: "ok")
         self.seen, self.bodies, self.headers, self.at = Counter(), [], [], []
         self.models, self.list_status = [MODEL], 200
+        self.files = {}  # path -> bytes
         self.under_way = self.most = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
@@ -58,6 +59,9 @@ class Server:
                     self.reset("")
                     return
                 server.headers.append(dict(self.headers))
+                if self.path in server.files:
+                    self.reply(200, server.files[self.path])
+                    return
                 listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]}
                 self.reply(server.list_status, listed if server.list_status == 200 else b"no list")
 
@@ -160,6 +164,8 @@ class Server:
 
 
 def key_of(body):
+    if "prompt" in body:
+        return body["prompt"]
     for message in body["messages"]:
         content = message["content"]
         if isinstance(content, str):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from capbench import signature
+from capbench import prompts, signature
 from capbench.completions import FORMATS, PATH, Completion, data_url, messages, read_completion
 from capbench.errors import CapbenchError, Midway, UsageError
 from capbench.images import ImageFault
@@ -34,11 +34,12 @@ unsigned = {"signed": False}
 class Chat:
     """A model that is asked over HTTP with the picture in the request.
 
-    model: its name at the server. url: where the interface begins. prompt, system: what is said ("": the run's prompt).
-    detail: low, high or auto where the server knows it. max_image_side: pixels (0: as they are). image_format: "jpeg"
-    or "png" for all pictures ("": their own bytes where any reader shows them alike). extra: more fields of the
-    request as a JSON object. omit: fields not to send, such as "temperature,seed" for models that refuse them.
-    thoughts: what becomes of <think> passages: "drop" or "keep".
+    model: its name at the server. url: where the interface begins. prompt: what is asked, in place of the command's or
+    the benchmark's. system: what is said before. others: whether the other pictures of a benchmark's bag are sent too,
+    after the one to describe. detail: low, high or auto where the server knows it. max_image_side: pixels (0: as they
+    are). image_format: "jpeg" or "png" for all pictures ("": their own bytes where any reader shows them alike).
+    extra: more fields of the request as a JSON object. omit: fields not to send, such as "temperature,seed" for models
+    that refuse them. thoughts: what becomes of <think> passages: "drop" or "keep".
 
     key_env: the variable that holds the key. concurrency, rpm (requests a minute), attempts, timeout (seconds an
     attempt), deadline (seconds a picture): how it is asked. batch: captions between two writes (0: as many as are
@@ -46,12 +47,12 @@ class Chat:
     """
 
     name: ClassVar[str] = "chat"
-    uses: ClassVar[frozenset[str]] = frozenset({"prompt", *SENT})
 
     model: str
     url: str = field(default="http://localhost:8000/v1", metadata=unsigned)
     prompt: str = ""
     system: str = ""
+    others: bool = False
     detail: str = ""
     max_image_side: int = 0
     image_format: str = ""
@@ -73,6 +74,7 @@ class Chat:
         if not self.model:
             raise UsageError("chat: no model is named", "write chat(model='NAME', url='http://localhost:8000/v1')")
         checked_url(self.url)
+        prompts.context_in(self.prompt)
         _ = self.limits, self.fields
         if self.image_format not in FORMATS or self.thoughts not in ("drop", "keep") or self.max_image_side < 0:
             raise UsageError(
@@ -86,6 +88,12 @@ class Chat:
             raise UsageError("chat: prices and batch are 0 or more", "leave them out")
         if self.batch == 0:
             object.__setattr__(self, "batch", self.concurrency)
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """What of a request can change an answer."""
+        asked = prompts.context_in(self.prompt) if self.prompt else {"prompt"}
+        return frozenset({*SENT, *(["context"] if self.others else [])} - self.omitted | asked)
 
     @property
     def label(self) -> str:
@@ -202,15 +210,16 @@ def body_of(captioner: Chat, request: Request, params: Generation) -> dict[str, 
     Raises:
         ImageFault: the picture cannot be shown to a model.
     """
-    pictures = []
-    if request.image is not None:
-        pictures.append(data_url(request.image, captioner.max_image_side, captioner.image_format))
+    shown = [request.image, *(request.context if captioner.others else ())]
+    side, form = captioner.max_image_side, captioner.image_format
+    pictures = [data_url(image, side, form) for image in shown if image is not None]
+    prompt = prompts.rendered(captioner.prompt, request) if captioner.prompt else request.prompt or params.prompt
     sent = {"temperature": params.temperature, "seed": params.seed}
     if params.max_tokens:
         sent["max_tokens"] = params.max_tokens
     return {
         "model": captioner.model,
-        "messages": messages(captioner.prompt or params.prompt or PROMPT, pictures, captioner.detail, captioner.system),
+        "messages": messages(prompt or PROMPT, pictures, captioner.detail, captioner.system),
         **{name: value for name, value in sent.items() if name not in captioner.omitted},
         **captioner.fields,
     }

@@ -11,11 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from capbench.datasets.asked import Places
 from capbench.errors import BadData, Fault, MissingPart
-from capbench.images import reference
+from capbench.images import names_in, reference
 from capbench.records import Record, read_ids
 from capbench.types import Failure, ImageRef, Sample
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".jp2", ".avif"})
 COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?0*(\d+)")
 SHOWN = 3
 READERS = 4
@@ -50,8 +49,7 @@ def pictures(folder: str | Path) -> Pictures:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise MissingPart(f"the image folder {folder} {what}", "give the folder that holds the pictures")
-    paths = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES]
-    names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+    names = names_in(root)
     stems: dict[str, list[str]] = {}
     numbers: dict[str, list[str]] = {}
     for name in names:

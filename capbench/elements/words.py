@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,11 +28,15 @@ class Vocabulary:
     """Lemmas and synonym sets of words, looked up once each.
 
     name: what stands for it in signatures. known: whether WordNet has a word. bases: the base forms of an irregular
-    form. sets: the synonym sets of a word or, with "_" between its words, of a phrase.
+    form, perhaps of a regular one too. sets: the synonym sets of a word or, with "_" between its words, of a phrase.
     """
 
     def __init__(
-        self, name: str, known: Callable[[str], bool], bases: Mapping[str, list[str]], sets: Callable[[str], Sets]
+        self,
+        name: str,
+        known: Callable[[str], bool],
+        bases: Callable[[str], Sequence[str]],
+        sets: Callable[[str], Sets],
     ) -> None:
         self.name = name
         self._known, self._bases, self._find = known, bases, sets
@@ -65,7 +69,7 @@ class Vocabulary:
         """What a phrase of a text may stand for: itself, or its last word in the singular by any rule."""
         plain = tidy(phrase)
         head, blank, last = plain.rpartition(" ")
-        bases = [*self._bases.get(last, ()), *base_forms(last, PLURALS)]
+        bases = [*self._bases(last), *base_forms(last, PLURALS)]
         return list(dict.fromkeys([plain, self.noun(plain), *(head + blank + base for base in bases)]))
 
     def _singular(self, word: str) -> str:
@@ -74,7 +78,7 @@ class Vocabulary:
             return word[:-3] + "man"
         if self._known(word):
             return word
-        irregular = [base for base in self._bases.get(word, ()) if self._known(base)]
+        irregular = [base for base in self._bases(word) if self._known(base)]
         return next(iter([*irregular, *filter(self._known, base_forms(word, PLURALS))]), word)
 
 
@@ -95,7 +99,7 @@ def vocabulary(source: str) -> Vocabulary:
     if problem is not None:
         raise MissingPart(problem.what, problem.cure)
     if source == "none":
-        return Vocabulary("none", lambda _: False, {}, lambda _: frozenset())
+        return Vocabulary("none", lambda _: False, lambda _: (), lambda _: frozenset())
     return of_nltk() if source == "nltk" or (source == "auto" and nltk_has_it()) else of_meteor()
 
 
@@ -131,11 +135,11 @@ def of_nltk() -> Vocabulary:
     def sets(word: str) -> Sets:
         return frozenset((one.pos(), one.offset()) for one in wordnet.synsets(word))
 
+    def bases(word: str) -> list[str]:
+        found = wordnet.morphy(word, wordnet.NOUN)
+        return [] if found in (None, word) else [found]
+
     words = frozenset(wordnet.all_lemma_names())
-    bases: dict[str, list[str]] = {}
-    for own in wordnet._exception_map.values():  # noqa: SLF001 -- the only way to the irregular forms
-        for form, found in own.items():
-            bases.setdefault(form, []).extend(found)
     return Vocabulary(f"wordnet-{wordnet.get_version()}/nltk", words.__contains__, bases, sets)
 
 
@@ -166,4 +170,4 @@ def of_meteor() -> Vocabulary:
     def sets(word: str) -> Sets:
         return synsets_of(word, own, irregular)
 
-    return Vocabulary("wordnet-3.0/meteor-1.5", lines.__contains__, bases, sets)
+    return Vocabulary("wordnet-3.0/meteor-1.5", lines.__contains__, lambda word: bases.get(word, ()), sets)

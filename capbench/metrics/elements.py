@@ -150,7 +150,13 @@ class Elements:
         there_vectors: Any = None,
         tags: Sequence[Mapping[str, str]] = (),
     ) -> Mapping[str, Array]:
-        """The columns of each item; NaN where the references say nothing. Undeclared: what ``reduce`` divides by."""
+        """The columns of each item; NaN where the references say nothing. Undeclared: what ``reduce`` divides by.
+
+        Raises:
+            UsageError: no item has the tag of labels.
+        """
+        if self.labels and not any(self.labels in own for own in tags):
+            raise UsageError(f"elements: no image has the tag {self.labels!r}", "labels= names a tag of the data set")
         if references is not None:
             return self._captured(captions, said, there, references, both(said_vectors, there_vectors))
         found = self.matches(said, there, said_vectors, there_vectors)

@@ -64,6 +64,7 @@ def waited(check, seconds=20.0):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_five_hundred_pictures_through_all_that_can_go_wrong(loopback, album, tmp_path, monkeypatch):
     monkeypatch.setattr(pacing, "FIRST_PAUSE", 0.02)
     folder = album(500)
@@ -139,6 +140,22 @@ def test_a_wrong_key_ends_the_run_at_once_and_stands_nowhere(loopback, album, tm
     assert server.headers[-1]["Authorization"] == f"Bearer {key}"
     for path in [*tmp_path.rglob("*"), *Path(os.environ["CAPBENCH_CACHE"]).rglob("*")]:
         assert not path.is_file() or key.encode() not in path.read_bytes()
+
+
+def test_several_captions_of_each_picture_have_seeds_of_their_own(loopback, album, tmp_path, capbench):
+    folder = album(6)
+
+    def script(key, attempt, body):
+        return 200, loopback.completion(f"{key}, the {body['seed']}th time")
+
+    with loopback.Server(script) as server:
+        words = words_of(server, folder, tmp_path, concurrency=4)
+        assert capbench(*words, "--samples", "3", "--seed", "5", "--temperature", "0.8").code == 0
+    expected = {
+        (name, k): f"{text}, the {5 + k}th time" for name, text in right(loopback, folder).items() for k in range(3)
+    }
+    assert {(c.id, c.sample): c.text for c in kept_in(tmp_path)} == expected
+    assert {body["temperature"] for body in server.bodies} == {0.8}
 
 
 def interruptible(words):

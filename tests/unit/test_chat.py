@@ -126,6 +126,24 @@ def test_the_runs_prompt_and_fields_left_out(loopback):
     assert texts == ["say what", "Describe the picture in one sentence."]
 
 
+def test_fields_of_a_prompt_and_other_pictures(loopback, picture):
+    first, second = picture("1.png"), picture("2.png", size=(8, 8))
+    asked = Request("a", first, (second,), prompt="the run's own", length=7)
+    with loopback.Server() as server:
+        ask(Chat("tiny-eyes", server.url, prompt="in {length} words", others=True), [asked])
+        ask(Chat("tiny-eyes", server.url), [asked])
+    told, plain = [body["messages"][0]["content"] for body in server.bodies]
+    assert [sent(part["image_url"]["url"])[1] for part in told[:-1]] == [images.content(r) for r in (first, second)]
+    assert told[-1]["text"] == "in 7 words"
+    assert [len(plain), plain[-1]["text"]] == [2, "the run's own"]
+    assert Chat("m").uses == {"prompt", "max_tokens", "temperature", "seed"}
+    assert Chat("m", prompt="in {length}", others=True, omit="seed").uses == {
+        "length", "context", "max_tokens", "temperature",
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="nothing fills in"):
+        Chat("m", prompt="{region_of}")
+
+
 def test_what_an_answer_took_is_noted(loopback):
     answer = one(loopback, loopback.completion(" A cat. ", "length"), price_in=2.0, price_out=10.0)
     assert answer.text == "A cat."

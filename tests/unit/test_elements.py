@@ -2,6 +2,9 @@
 
 import itertools
 import random
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from capbench.elements.graph import Element, graph, merged, normal
 from capbench.elements.marks import described, marked
 from capbench.elements.match import Soft, match
 from capbench.elements.scores import matched
-from capbench.elements.words import EXACT, SYNONYM, missing, vocabulary
+from capbench.elements.words import EXACT, SYNONYM, missing, nltk_has_it, of_nltk, vocabulary
 from capbench.errors import MissingPart, UsageError
 from capbench.metrics.elements import Elements
 from capbench.metrics.spice_like import SpiceLike
@@ -203,20 +206,14 @@ def test_means_leave_out_items_with_nothing_to_divide_by():
 
 
 def test_the_soft_stage_gives_the_cosine_from_near_on_and_one_partner_each():
-    vectors = {
-        "dog": [1, 0, 0], "puppy": [0.8, 0.6, 0], "hound": [0.6, 0.8, 0], "car": [0, 0, 1],
-    }  # fmt: skip
+    vectors = {"dog": [1, 0, 0], "puppy": [0.8, 0.6, 0], "hound": [0.6, 0.8, 0], "car": [0, 0, 1]}
     unit = {name: np.array(v, np.float32) for name, v in vectors.items()}
-    said, there = Said(("puppy", "hound", "car")), Said(("dog",))
-    columns = Elements(soft="x", near=0.7, synonyms="none").rows(
-        [""], [said], Ragged([there], np.array([0, 1])), unit, {}
-    )
+    items = world((Said(("puppy", "hound", "car")), [Said(("dog",))]))
+    columns = Elements(soft="x", near=0.7, synonyms="none").rows(*items, said_vectors=unit, there_vectors={})
     assert columns["objects_precision"][0] == pytest.approx(0.8 / 3)
     assert columns["objects_recall"][0] == pytest.approx(0.8)
     assert columns["hallucinated"][0] == 2
-    columns = Elements(soft="x", near=0.81, synonyms="none").rows(
-        [""], [said], Ragged([there], np.array([0, 1])), unit, {}
-    )
+    columns = Elements(soft="x", near=0.81, synonyms="none").rows(*items, said_vectors=unit, there_vectors={})
     assert columns["objects"][0] == 0
 
 
@@ -230,7 +227,9 @@ def test_labels_of_the_image_excuse_an_object_and_no_score():
     details = metric.details(*texts, tags=tags)[0]
     assert details["objects"]["label"] == [["couch"]]
     assert details["objects"]["unsupported"] == [["cat"]]
-    assert metric.rows(*texts, tags=[{}])["hallucinated"].tolist() == [2]
+    assert metric.rows(*texts, tags=[{"objects": ""}])["hallucinated"].tolist() == [2]
+    with pytest.raises(UsageError, match="no image has the tag 'objects'"):
+        metric.rows(*texts, tags=[{"other": "couch"}])
 
 
 def test_marks_stand_where_the_words_stand():
@@ -305,6 +304,64 @@ def test_what_is_missing_is_said_with_the_command(monkeypatch):
         vocabulary("auto")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert Elements(synonyms="none").check().cure == "pip install 'capbench[elements]'"
+
+
+class Synset:
+    def __init__(self, pos, offset):
+        self.pos, self.offset = (lambda: pos), (lambda: offset)
+
+
+class FakeWordNet:
+    """nltk.corpus.wordnet as far as it is asked."""
+
+    NOUN = "n"
+    words: ClassVar = {"sofa": [("n", 1)], "couch": [("n", 1), ("v", 2)], "foot": [("n", 3)], "dog": [("n", 2)]}
+    forms: ClassVar = {"feet": "foot", "dogs": "dog"}
+
+    def synsets(self, word):
+        return [Synset(*one) for one in self.words.get(self.forms.get(word, word), ())]
+
+    def morphy(self, word, pos):
+        assert pos == "n"
+        return self.forms.get(word, word if word in self.words else None)
+
+    def all_lemma_names(self):
+        return iter(self.words)
+
+    def get_version(self):
+        return "3.0"
+
+
+def test_the_wordnet_of_nltk(monkeypatch):
+    corpus = ModuleType("nltk.corpus")
+    corpus.wordnet = FakeWordNet()
+    monkeypatch.setitem(sys.modules, "nltk", ModuleType("nltk"))
+    monkeypatch.setitem(sys.modules, "nltk.corpus", corpus)
+    found = of_nltk()
+    assert found.name == "wordnet-3.0/nltk"
+    assert [found.noun(word) for word in ("feet", "Dogs", "sofa", "zzyzx")] == ["foot", "dog", "sofa", "zzyzx"]
+    assert found.level("sofa", "couch") == SYNONYM
+    assert found.level("couch", "dog") == 0  # a verb and a noun of one number are two sets
+
+
+def test_whether_nltk_has_its_data(monkeypatch):
+    asked = []
+
+    def find(name):
+        asked.append(name)
+        if name != "corpora/wordnet.zip":
+            raise LookupError(name)
+
+    nltk = ModuleType("nltk")
+    nltk.data = SimpleNamespace(find=find)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not nltk_has_it()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "nltk", nltk)
+    assert nltk_has_it()
+    assert asked == ["corpora/wordnet", "corpora/wordnet.zip"]
+    nltk.data.find = lambda name: (_ for _ in ()).throw(LookupError)
+    assert not nltk_has_it()
 
 
 def test_spice_like_worked_by_hand():

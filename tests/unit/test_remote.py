@@ -141,8 +141,8 @@ def test_the_deadline_ends_the_attempts(loopback):
     far = (503, {}, {"Retry-After": "3600"})
     begun = time.monotonic()
     with loopback.Server(lambda key, attempt, body: far if key == "b" else "ok") as server:
-        replies, _ = ask(server, ["a", "b"], concurrency=1, deadline=5)
-    assert values(replies)[1] == Failure("HTTP 503 (1 attempt)")
+        replies, _ = ask(server, ["a", "b", "c"], concurrency=1, deadline=5)
+    assert values(replies) == ["a", Failure("HTTP 503 (1 attempt)"), "c"]
     assert time.monotonic() - begun < 4
 
 
@@ -154,6 +154,13 @@ def test_so_many_at_a_time_and_a_minute(loopback):
         ask(server, [str(i) for i in range(6)], rpm=600)
     waits = [b - a for a, b in zip(server.at, server.at[1:], strict=False)]
     assert sum(waits) >= 0.45  # 5 times a tenth of a second, less what the threads' wake-ups take
+
+
+def test_any_text_can_be_sent_and_comes_back(loopback):
+    texts = ["\ud800 alone", "\x00\u2028é\U0001f408"]
+    with loopback.Server() as server:
+        replies, _ = ask(server, texts)
+    assert values(replies) == texts
 
 
 def test_an_address_is_checked():

