@@ -42,12 +42,12 @@ def from_needs(captioner: Any, features: Features, samples: int) -> list[Caption
 
 
 def from_session(
-    captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep
+    captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep, *, proven: bool = False
 ) -> list[Caption]:
     """The captions of a model, given to ``keep`` as each batch ends.
 
     A batch is of one sample, and its seed is the run's plus the number of the sample: a model that knows
-    nothing of samples draws another caption for each.
+    nothing of samples draws another caption for each. proven: whether the captioner has worked in this run before.
     """
     made: list[Caption] = []
     if not requests:
@@ -56,7 +56,7 @@ def from_session(
     with captioner.open(device) as session, progress(len(requests), f"captions by {captioner.name}") as bar:
         for part in batches(requests, size):
             seeded = replace(params, seed=params.seed + part[0].sample)
-            batch = caption_batch(captioner.name, session, part, seeded, proven=bool(made))
+            batch = caption_batch(captioner.name, session, part, seeded, proven=proven or bool(made))
             keep(batch)
             made += batch
             bar.update(len(part))

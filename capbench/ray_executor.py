@@ -7,14 +7,17 @@ back is put where its number says. Each batch is kept by the driver as it arrive
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from capbench.captioning import BATCH, Keep, batches, from_session
 from capbench.errors import CapbenchError
@@ -26,26 +29,70 @@ from capbench.types import Caption, Failure, Generation, Request
 ATTEMPTS = 3  # times that Ray may fail without a batch done in between
 RESTARTS = 8  # of one actor, by Ray
 SHARE = 0.75  # of a node's processors, for actors; Ray Data's own tasks need the rest
-LARGEST_BLOCKS = 4096  # batches are carried in at most so many blocks
+LARGEST_BLOCKS = 20_000  # batches are carried in at most so many blocks
 PLUGIN_FILE = "capbench_file_"  # modules of one-file plugins, which other machines do not have
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ray:
     """Where the work goes. address: of a cluster ("": $RAY_ADDRESS, else one on this machine for the run).
 
     workers: how many actors hold a model (0: one for each GPU where the device is one, else one for each two
-    processors).
+    processors). Ray is started or reached when the first batch needs it, and left by ``close``.
     """
+
+    name: ClassVar[str] = "ray"
 
     address: str = ""
     workers: int = 0
+    opened: bool = field(default=False, init=False)
 
     def check(self) -> Problem | None:
         """Whether Ray is there."""
         if find_spec("ray") is None:
-            return Problem("executor ray: the package ray is not installed", "pip install 'capbench[ray]'")
+            return Problem("the package ray is not installed", "pip install 'capbench[ray]'")
         return None
+
+    def stated(self) -> str:
+        """What plans and records say of it; no address, which is nobody else's business."""
+        return f"ray, {self.workers or 'as many as fit'} workers"
+
+    def close(self) -> None:
+        """Leave Ray, if it was started or reached by this executor."""
+        if self.opened:
+            import ray
+
+            ray.shutdown()
+            self.opened = False
+
+    def connect(self) -> None:
+        """Reach or start Ray, unless this process has.
+
+        Raises:
+            CapbenchError: the cluster cannot be reached.
+        """
+        import ray
+
+        if ray.is_initialized():
+            return
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it complains of how Ray Data makes its own actors
+        settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
+        here = {} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+        try:
+            ray.init(
+                self.address or None,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": settings},
+                **here,
+            )
+        except Exception as error:  # each way of not being there has an exception of its own
+            what = f"cannot reach the Ray cluster {self.address}".rstrip()
+            cure = "start one: ray start --head; or leave --ray-address out"
+            raise CapbenchError(f"{what}: {type(error).__name__}: {error}", cure) from error
+        self.opened = True
 
     def caption(
         self, captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep
@@ -79,25 +126,38 @@ class Ray:
     def over(self, work: Any, parts: Sequence[Sequence[Any]], device: str) -> Iterator[tuple[int, list[Any]]]:
         """(Number, answers) of every part, as they are done; parts that Ray lost are given to it again."""
         left = dict(enumerate(parts))
-        failed = 0
-        with connected(self.address):
-            while left:
-                before = len(left)
-                try:
-                    for number, answers, error in stream(work, left, device, self.workers):
-                        if number not in left:
-                            continue  # a task that Ray ran twice
-                        del left[number]
-                        yield number, answers
-                        if error is not None:
-                            raise error
-                except CapbenchError:
-                    raise
-                except Exception as error:
-                    failed = 1 if len(left) < before else failed + 1
-                    if failed >= ATTEMPTS or not recoverable(error):
-                        what = f"Ray failed with {len(left)} of {len(parts)} batches to do: {type(error).__name__}: {error}"
-                        raise CapbenchError(what, "what was made is kept; the same command goes on") from error
+        fruitless = 0
+        self.connect()
+        while left:
+            before = len(left)
+            lost = None
+            for number, answers, error in self.one_pass(work, left, device):
+                if number < 0:
+                    lost = error
+                elif number in left:  # else a task that Ray ran twice
+                    del left[number]
+                    yield number, answers
+                    if error is not None:
+                        raise error
+            fruitless = 0 if len(left) < before else fruitless + 1
+            if lost is not None and (fruitless >= ATTEMPTS or not recoverable(lost)):
+                what = f"Ray failed with {len(left)} of {len(parts)} batches to do: {type(lost).__name__}: {lost}"
+                raise CapbenchError(what, "what was made is kept; the same command goes on") from lost
+
+    def one_pass(
+        self, work: Any, left: Mapping[int, Any], device: str
+    ) -> Iterator[tuple[int, list[Any], Exception | None]]:
+        """What Ray Data gives for these parts; where it fails, -1 and why."""
+        done = stream(work, dict(left), device, self.workers)
+        while True:
+            try:
+                answer = next(done, None)
+            except Exception as error:  # noqa: BLE001 -- ``over`` tells what can be done again from what cannot
+                yield -1, [], error
+                return
+            if answer is None:
+                return
+            yield answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +210,7 @@ class Actor:
     """Holds an open session in a process of its own, and answers parts one after another."""
 
     def __init__(self, work: bytes, device: str, folder: str) -> None:
-        if os.path.isdir(folder):  # noqa: PTH112 -- relative paths of pictures and programs mean what they do for the driver
+        if Path(folder).is_dir():  # relative paths of pictures and programs mean what they do for the driver
             os.chdir(folder)
         self._work = pickle.loads(work)  # noqa: S301 -- the driver of this very run made it
         self._context: Any = None
@@ -202,13 +262,16 @@ def stream(
     count, resources = shares(workers or 0, device, len(parts))
     rows = [{"part": pickle.dumps(part)} for part in parts.items()]
     blocks = min(len(rows), LARGEST_BLOCKS)
-    done = ray.data.from_items(rows, override_num_blocks=blocks).map(
-        Actor,
-        fn_constructor_args=(shipped, device.partition(":")[0], os.getcwd()),
-        compute=ActorPoolStrategy(size=count),
-        scheduling_strategy="SPREAD",
-        **resources,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # Ray 2.60 means to drop max_restarts, which bounds a batch that kills its actor
+        done = ray.data.from_items(rows, override_num_blocks=blocks).map(
+            Actor,
+            fn_constructor_args=(shipped, device.partition(":")[0], str(Path.cwd())),
+            compute=ActorPoolStrategy(size=count),
+            **resources,
+        )
     for row in done.iter_rows():
         answers, error = pickle.loads(row["answers"])  # noqa: S301 -- the actors of this run made it
         yield row["number"], answers, error
@@ -239,7 +302,13 @@ def recoverable(error: Exception) -> bool:
     """Whether Ray lost something that it can be given again, rather than that our code raised."""
     import ray.exceptions as known
 
-    lost = (known.RayActorError, known.ObjectLostError, known.NodeDiedError, known.WorkerCrashedError, known.OutOfMemoryError)
+    lost = (
+        known.RayActorError,
+        known.ObjectLostError,
+        known.NodeDiedError,
+        known.WorkerCrashedError,
+        known.OutOfMemoryError,
+    )
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, lost):
@@ -258,32 +327,4 @@ def by_value(work: Any) -> None:
             ray.cloudpickle.register_pickle_by_value(module)
 
 
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """A connection to Ray; one that was open stays open, one that is made here is closed.
-
-    Raises:
-        CapbenchError: the cluster cannot be reached.
-    """
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
-    try:
-        ray.init(
-            address or None, include_dashboard=False if not address else None, log_to_driver=False,
-            logging_level="ERROR", runtime_env={"env_vars": settings},
-        )  # fmt: skip
-    except Exception as error:
-        cure = "start one: ray start --head; or leave --ray-address out"
-        raise CapbenchError(f"cannot reach the Ray cluster {address}: {type(error).__name__}: {error}", cure) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-Compute = Callable[[Any, Any, Sequence[Any], str], Iterator[tuple[range, list[Any]]]]
 __all__ = ["Ray"]
