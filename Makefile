@@ -37,7 +37,7 @@ $(VENV)/.ready-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[test]' && touch $@ $(VENV)/.ready-base
 
 $(VENV)/.ready-torch: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) -e '.[test,bert,clip,hf,export,sentences,paint,lpips,ray,data,chat]' && touch $@
+	$(PIP) -e '.[test,bert,clip,hf,export,sentences,paint,lpips,ray,data,chat,server]' && touch $@
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]' && touch $@ $(VENV)/.ready-base $(VENV)/.ready-test

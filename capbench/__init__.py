@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from capbench.api import boards, load_run, run, score
     from capbench.ray_executor import Ray
     from capbench.store import Run
+    from capbench.sweeps import sweep
 
-__all__ = ["Ray", "Run", "__version__", "boards", "load_run", "run", "score"]
+__all__ = ["Ray", "Run", "__version__", "boards", "load_run", "run", "score", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from capbench import api
 
         return getattr(api, name)
+    if name == "sweep":
+        from capbench import sweeps
+
+        return sweeps.sweep
     if name == "Run":
         from capbench.store import Run
 

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack
 
 from capbench import benchmark as benchmarks
 from capbench import engine, groups, idf, languages, plugins, store
+from capbench.captioners.inner import captioner_spec, label_of
 from capbench.errors import BadData, MissingPart, UsageError
 from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
@@ -101,12 +102,14 @@ def split(run_: Run, by: str) -> Run:
     return replace(run_, groups=groups.split(run_, by)) if by else run_
 
 
-def job_of(captioner: str, benchmark: str, metrics: Sequence[str] = (), **options: Unpack[Options]) -> engine.Job:
-    """What ``run`` will do, built and checked as far as names and files go."""
+def job_of(
+    captioner: str, benchmark: str | benchmarks.Benchmark, metrics: Sequence[str] = (), **options: Unpack[Options]
+) -> engine.Job:
+    """What ``run`` will do, built and checked as far as names and files go. benchmark: its name, or one loaded."""
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
     places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
-    bench = benchmarks.load(benchmark, *places)
+    bench = benchmarks.load(benchmark, *places) if isinstance(benchmark, str) else benchmark
     runs = options.get("runs", RUNS)
     return engine.Job(
         captioner=loaded.value,
@@ -147,33 +150,6 @@ def metric_parts(
         entry = stated.get(spec, benchmarks.MetricEntry(spec))
         parts.append(Part(loaded.value, loaded.origin, spec, entry.label, entry.headline))
     return tuple(parts)
-
-
-def captioner_spec(text: str) -> str:
-    """A spec as it is; the path of a file with captions as file(path=...).
-
-    Raises:
-        UsageError: it looks like a file and is none.
-    """
-    if Path(text).is_file() and not text.endswith(".py"):
-        return f"file(path={text!r})"
-    is_path = "/" in text or text.endswith((".json", ".jsonl", ".csv", ".gz"))
-    if is_path and "(" not in text and ":" not in text and text.count("/") != 1:
-        raise UsageError(f"there is no file {text}")
-    return text
-
-
-def label_of(captioner: Any, spec: str) -> str:
-    """The name in tables: the captioner's own label, else its name with the values it was given."""
-    own = getattr(captioner, "label", "")
-    if own:
-        return str(own)
-    parsed = plugins.parse(spec)
-    if captioner.name == "file":
-        params = dict(parsed.params)
-        return str(params.get("field") or Path(str(params["path"])).stem).rpartition(".")[2]
-    values = [str(value) for value in parsed.params.values()]
-    return "-".join([str(captioner.name), *values])
 
 
 def score(  # noqa: PLR0913 -- one parameter for each option of the command

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capbench import bags, codec, plugins
+from capbench import bags, codec, plugins, prompts
 from capbench.errors import BadData, UsageError
 from capbench.signature import digest
 from capbench.types import BagSet, Sample
@@ -52,7 +52,11 @@ class MetricEntry:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkFile:
-    """A benchmark's TOML file. by: the tag by which its tables are split if nothing else is said."""
+    """A benchmark's TOML file. by: the tag by which its tables are split if nothing else is said.
+
+    prompt: what captioners are asked if the command says nothing else, with fields (``capbench.prompts``).
+    context: the bag set whose other pictures are given with each.
+    """
 
     name: str
     version: int
@@ -62,6 +66,8 @@ class BenchmarkFile:
     samples: int = 1
     by: str = ""
     lang: str = ""
+    prompt: str = ""
+    context: str = ""
     backends: Mapping[str, str] = field(default_factory=dict)
     bags: Mapping[str, BagsEntry] = field(default_factory=dict)
     metrics: Sequence[MetricEntry] = ()
@@ -86,6 +92,8 @@ class Benchmark:
     metrics: tuple[MetricEntry, ...] = ()
     by: str = ""
     lang: str = ""
+    prompt: str = ""
+    context: str = ""
 
 
 def folder() -> Path:
@@ -124,6 +132,10 @@ def read(name: str) -> tuple[BenchmarkFile, Path]:
     made = codec.read_toml(path, BenchmarkFile)
     if made.refs not in REFS:
         raise BadData(f"{path}: refs is one of {', '.join(REFS)}, not {made.refs!r}")
+    try:
+        prompts.context_in(made.prompt)
+    except UsageError as error:
+        raise BadData(f"{path}: {error.message}", cure=error.cure) from error
     return made, path.parent
 
 
@@ -151,6 +163,11 @@ def load(name: str, dataset: str = "", data: str = "", images: str = "") -> Benc
     ids = [sample.id for sample in samples]
     sets = {s.name: s for s in source.bag_sets()} if hasattr(source, "bag_sets") else {}
     sets |= {key: bags.make_bags(key, recipe.use, ids, base) for key, recipe in made.bags.items()}
+    if made.context and made.context not in sets:
+        raise BadData(
+            f"{made.name}: context = {made.context!r} is no bag set of it",
+            cure=f"there are: {', '.join(sets)}" if sets else f"name one below [bags.{made.context}]",
+        )
     return Benchmark(
         made.name,
         made.version,
@@ -163,6 +180,8 @@ def load(name: str, dataset: str = "", data: str = "", images: str = "") -> Benc
         tuple(made.metrics),
         by=made.by,
         lang=made.lang,
+        prompt=made.prompt,
+        context=made.context,
     )
 
 
@@ -208,7 +227,14 @@ def reference_digest(samples: Sequence[Sample]) -> str:
 
 
 def data_digests(benchmark: Benchmark) -> tuple[str, str]:
-    """Hashes of ids, references and pictures: the one of a run's identity, and the same without the pictures."""
-    with_pictures = ([s.id, s.image.digest if s.image else None] for s in benchmark.samples)
-    without = ([s.id, None] for s in benchmark.samples)
-    return digest([benchmark.digest, *with_pictures]), digest([benchmark.digest, *without])
+    """Hashes of ids, references, pictures and what is asked of them: a run's identity; and one without pictures."""
+    around = [benchmark.bag_sets[benchmark.context].digest] if benchmark.context else []
+    with_pictures = ([s.id, s.image.digest if s.image else None, *asked_of(s)] for s in benchmark.samples)
+    without = ([s.id, None, *asked_of(s)] for s in benchmark.samples)
+    return digest([benchmark.digest, *around, *with_pictures]), digest([benchmark.digest, *around, *without])
+
+
+def asked_of(sample: Sample) -> list[Any]:
+    """What is asked of an item beside its picture; nothing for most."""
+    said = [sample.regions, sample.history, sample.length]
+    return [said] if any(said) else []

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from capbench.errors import BadData
+from capbench import paintings
+from capbench.errors import BadData, cannot_write
 from capbench.paths import cache_root
 
 SCHEMA = """
@@ -72,22 +74,37 @@ class Cache:
             self._db.executemany("insert or replace into entries values (?, ?, ?, ?, ?, ?)", rows)
 
     def stats(self) -> list[CacheLine]:
-        """Counts and sizes by kind and backend."""
+        """Counts and sizes by kind and backend; of painted pictures with their files, a shared one for each."""
         query = "select kind, backend, count(*), sum(length(data)) from entries group by 1, 2 order by 1, 2"
-        return [CacheLine(*row) for row in self._db.execute(query)]
+        files: Counter[str] = Counter()
+        for _, backend, picture in self._pictures():
+            files[backend] += picture.size
+        return [
+            CacheLine(kind, backend, entries, size + (files[backend] if kind == paintings.KIND else 0))
+            for kind, backend, entries, size in self._db.execute(query)
+        ]
 
     def prune(self, days: float) -> int:
         """Drop values made more than this many days ago; how many went."""
         with self._db:
             gone = self._db.execute("delete from entries where made < ?", (time.time() - days * 86400,)).rowcount
         self._db.execute("vacuum")
+        paintings.prune(days, {picture.digest for _, _, picture in self._pictures()})
         return gone
 
+    def _pictures(self) -> Iterator[tuple[bytes, str, paintings.Kept]]:
+        """Key, backend and file of each painted picture."""
+        query = "select key, backend, sum, data from entries where kind = ?"
+        for key, backend, mark, data in self._db.execute(query, (paintings.KIND,)):
+            if checksum(data) == mark:
+                yield key, backend, paintings.read(data)
+
     def damaged(self) -> Iterator[bytes]:
-        """Keys of values that do not match their checksum."""
+        """Keys of values that do not match their checksum, or whose picture is gone or another."""
         for key, mark, data in self._db.execute("select key, sum, data from entries"):
             if checksum(data) != mark:
                 yield key
+        yield from (key for key, _, picture in self._pictures() if not picture.whole())
 
     def drop(self, keys: Iterable[bytes]) -> None:
         """Forget these values."""
@@ -106,6 +123,7 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
 
     Raises:
         BadData: the file is not a cache or is damaged as a whole.
+        CannotWrite: the disk is full; what was kept is whole.
     """
     file = path or cache_file()
     try:
@@ -119,6 +137,8 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
         connection.execute(SCHEMA)
         yield Cache(connection)
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            raise cannot_write(file, error) from error
         raise BadData(f"the cache {file} cannot be used: {error}", cure=f"remove it: rm {file}*") from error
     finally:
         connection.close()

@@ -1,18 +1,23 @@
-"""From pictures to captions: sessions batch by batch, each batch durable; baselines at once."""
+"""From pictures to captions: sessions batch by batch, each batch durable; baselines at once.
+
+A batch that raises is halved until the one picture is found that it is about; one that needs more memory than there
+is makes all later ones smaller too. Ctrl-C lets the batch under way end, so that nothing that was made is lost.
+"""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
+from capbench.patience import Patience
 from capbench.progress import progress
 from capbench.resolve import Features
-from capbench.stage import one_each
-from capbench.types import Caption, Failure, Generation, Request
+from capbench.stage import one_each, out_of_memory
+from capbench.types import Answer, Caption, Failure, Generation, Request
 
 BATCH = 16  # requests a batch where the captioner states no ``batch``
 Keep = Callable[[Sequence[Caption]], None]
@@ -48,18 +53,36 @@ def from_session(
 
     A batch is of one sample, and its seed is the run's plus the number of the sample: a model that knows
     nothing of samples draws another caption for each. proven: whether the captioner has worked in this run before.
+
+    Raises:
+        KeyboardInterrupt: it was asked for; the batch that was under way is kept.
+        CapbenchError: no more captions can be had; what was made is kept.
     """
     made: list[Caption] = []
     if not requests:
         return made
-    size = getattr(captioner, "batch", BATCH)
-    with captioner.open(device) as session, progress(len(requests), f"captions by {captioner.name}") as bar:
-        for part in batches(requests, size):
-            seeded = replace(params, seed=params.seed + part[0].sample)
-            batch = caption_batch(captioner.name, session, part, seeded, proven=proven or bool(made))
-            keep(batch)
-            made += batch
-            bar.update(len(part))
+    label = f"captions by {captioner.name}"
+    with (
+        captioner.open(device) as session,
+        Patience(captioner.name) as patience,
+        progress(len(requests), label) as bar,
+    ):
+        batcher = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
+        for group in batches(requests, len(requests)):
+            seeded = replace(params, seed=params.seed + group[0].sample)
+            left = group
+            while left:
+                part, left = left[: batcher.size], left[batcher.size :]
+                with patience.over(len(part)):
+                    try:
+                        batch = batcher.captions(part, seeded, proven=proven or bool(made))
+                    except Stopped as stopped:
+                        keep(stopped.captions)
+                        raise stopped.error from None
+                keep(batch)
+                made += batch
+                bar.update(len(part))
+                patience.stop_if_asked()
     return made
 
 
@@ -69,30 +92,93 @@ def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
-def caption_batch(
-    name: str, session: Any, requests: Sequence[Request], params: Generation, *, proven: bool
-) -> list[Caption]:
-    """One batch; a request without a readable picture is not sent."""
-    seen = [request for request in requests if request.image is None or request.image.digest]
-    begun = time.perf_counter()
-    answers = one_each(lambda part: session.caption(part, params), seen, name, proven=proven) if seen else []
-    seconds = (time.perf_counter() - begun) / max(len(seen), 1)
-    by_request = {(r.id, r.sample): answer for r, answer in zip(seen, answers, strict=True)}
-    blind = {(r.id, r.sample): Failure(f"cannot read the picture {r.image.path}") for r in requests if r.image}
-    return [
-        as_caption(
-            r.id,
-            {**blind, **by_request}[r.id, r.sample],
-            seconds if (r.id, r.sample) in by_request else 0.0,
-            r.sample,
-        )
-        for r in requests
-    ]
+class Stopped(Exception):
+    """No more captions can be had: why, and those of the batch that were made."""
+
+    def __init__(self, error: CapbenchError, captions: Sequence[Caption]) -> None:
+        super().__init__(str(error))
+        self.error, self.captions = error, captions
+
+
+class Batcher:
+    """An open session, and how many requests it is given at a time."""
+
+    def __init__(self, name: str, session: Any, size: int) -> None:
+        self.name, self.session, self.size = name, session, size
+
+    def captions(self, requests: Sequence[Request], params: Generation, *, proven: bool) -> list[Caption]:
+        """One batch; a request without a readable picture is not sent.
+
+        Raises:
+            Stopped: the session ended its work; the captions it had are in it.
+            CapbenchError: it never worked, or gave another number of answers than requests.
+        """
+        seen = [request for request in requests if request.image is None or request.image.digest]
+        begun = time.perf_counter()
+        try:
+            answers = one_each(lambda part: self._ask(part, params), seen, self.name, proven=proven) if seen else []
+        except Midway as midway:
+            raise Stopped(midway.error, self._all(requests, midway.done, 0.0, partly=True)) from None
+        seconds = (time.perf_counter() - begun) / max(len(seen), 1)
+        return self._all(requests, {key(r): a for r, a in zip(seen, answers, strict=True)}, seconds)
+
+    def _ask(self, part: Sequence[Request], params: Generation) -> Sequence[Any]:
+        """The session's answers; less memory than the batch needs makes the next ones smaller."""
+        try:
+            answers: Sequence[Any] = self.session.caption(part, params)
+        except Midway as midway:
+            raise Midway(midway.error, {key(part[i]): answer for i, answer in midway.done.items()}) from None
+        except Exception as error:
+            if out_of_memory(error):
+                self.size = max(1, min(self.size, len(part) // 2))
+            raise
+        return answers
+
+    def _all(
+        self, requests: Sequence[Request], answers: Mapping[Any, Any], seconds: float, *, partly: bool = False
+    ) -> list[Caption]:
+        """The captions of requests that were answered, and failures of those whose picture cannot be read."""
+        captions = []
+        for request in requests:
+            if key(request) in answers:
+                captions.append(as_caption(request.id, answers[key(request)], seconds, request.sample))
+            elif request.image is not None and not request.image.digest and not partly:
+                blind = Failure(f"cannot read the picture {request.image.path}")
+                captions.append(as_caption(request.id, blind, 0.0, request.sample))
+        return captions
+
+
+def key(request: Request) -> tuple[str, int]:
+    """What an answer belongs to."""
+    return request.id, request.sample
 
 
 def as_caption(id_: str, answer: Any, seconds: float, sample: int) -> Caption:
     """An answer as a caption; what is not text is a failure that shows what came."""
+    if isinstance(answer, Answer):
+        value = Failure(answer.reason) if answer.text is None else answer.text
+        caption = as_caption(id_, value, answer.seconds or seconds, sample)
+        return replace(caption, noted=answer.noted)
     if isinstance(answer, str):
         return Caption(id_, answer, "ok", "", round(seconds, 6), sample)
     reason = answer.reason if isinstance(answer, Failure) else f"the answer is not text: {str(answer)[:80]!r}"
     return Caption(id_, None, "failed", reason, round(seconds, 6), sample)
+
+
+def notes_on(captions: Sequence[Caption]) -> list[str]:
+    """What a reader should know of the making of captions: those cut off, tokens, cost, and what was asked again."""
+    cut = sum(c.noted.get("finish") == "length" and c.text is not None for c in captions)
+    notes = [f"{cut} of {len(captions)} captions are cut off at the longest length"] if cut else []
+    tokens = [total(captions, name) for name in ("tokens_in", "tokens_out")]
+    if any(tokens):
+        again = sum("attempts" in c.noted for c in captions)
+        cost = total(captions, "cost")
+        words = [f"{tokens[0]} tokens in", f"{tokens[1]} out", f"cost {cost:.4g}" if cost else ""]
+        words.append(f"{again} needed more than one attempt" if again else "")
+        notes.append("the captions took " + ", ".join(filter(None, words)))
+    return notes
+
+
+def total(captions: Sequence[Caption], name: str) -> float:
+    """The sum of the numbers that are noted under a name."""
+    return sum(number for c in captions if isinstance(number := c.noted.get(name), int | float))

@@ -37,7 +37,16 @@ def converter() -> cattrs.Converter:
     made = cattrs.Converter(forbid_extra_keys=True)
     for kind in (str, int, float, bool):
         made.register_structure_hook(kind, strict(kind))
+    made.register_structure_hook(int | float | str, number_or_text)
     return made
+
+
+def number_or_text(value: Any, _: Any) -> int | float | str:
+    """A value that may be any of these and is taken as it is."""
+    if type(value) not in (int, float, str):
+        raise TypeError(f"expected a number or text, got {value!r}")
+    found: int | float | str = value
+    return found
 
 
 CONVERTER = converter()

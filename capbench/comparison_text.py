@@ -167,10 +167,14 @@ def is_number(text: str) -> bool:
 
 def latex(comparison: Comparison, units: int = 0) -> str:
     """A booktabs table; the notes are a comment below it."""
-    heads, rows = table(comparison, units)
+    lines = ["% \\usepackage{booktabs}", booktabs(*table(comparison, units))]
+    return "\n".join([*lines, *(f"% {printable(note)}" for note in notes(comparison, units))])
+
+
+def booktabs(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for LaTeX, its cells escaped."""
     left = [k == 0 or any(not is_number(row[k]) for row in rows) for k in range(len(heads))]
     lines = [
-        "% \\usepackage{booktabs}",
         f"\\begin{{tabular}}{{{''.join('l' if to_left else 'r' for to_left in left)}}}",
         "\\toprule",
         " & ".join(map(tex, heads)) + " \\\\",
@@ -178,7 +182,6 @@ def latex(comparison: Comparison, units: int = 0) -> str:
         *(" & ".join(map(tex, row)) + " \\\\" for row in rows),
         "\\bottomrule",
         "\\end{tabular}",
-        *(f"% {printable(note)}" for note in notes(comparison, units)),
     ]
     return "\n".join(lines)
 
@@ -269,20 +272,23 @@ def line_object(comparison: Comparison, line: Line, units: int = 0) -> dict[str,
     }  # fmt: skip
 
 
+def plain_object(comparison: Comparison, units: int = 0) -> dict[str, Any]:
+    """The comparison as plain data."""
+    return {
+        "benchmark": comparison.benchmark, "runs": list(comparison.names),
+        "resamples": comparison.resamples, "seed": comparison.seed, "tests": comparison.family,
+        "lines": [line_object(comparison, line, units) for line in comparison.lines],
+        "not_compared": [
+            {"label": g.label, "column": g.column, "first": comparison.names[g.first],
+             "second": comparison.names[g.second], "why": g.why}
+            for g in comparison.gaps
+        ],
+    }  # fmt: skip
+
+
 def json_text(comparison: Comparison, units: int = 0) -> str:
     """The comparison as one JSON object."""
-    return codec.to_json(
-        {
-            "benchmark": comparison.benchmark, "runs": list(comparison.names),
-            "resamples": comparison.resamples, "seed": comparison.seed, "tests": comparison.family,
-            "lines": [line_object(comparison, line, units) for line in comparison.lines],
-            "not_compared": [
-                {"label": g.label, "column": g.column, "first": comparison.names[g.first],
-                 "second": comparison.names[g.second], "why": g.why}
-                for g in comparison.gaps
-            ],
-        }
-    )  # fmt: skip
+    return codec.to_json(plain_object(comparison, units))
 
 
 FORMS = {"md": markdown, "json": json_text, "latex": latex, "html": page}

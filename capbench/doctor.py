@@ -118,7 +118,7 @@ def check_spec(spec: str) -> list[str]:
     kinds = {
         "metric": hasattr(value, "rows"),
         "backend": hasattr(value, "kind") and hasattr(value, "open"),
-        "captioner": hasattr(value, "captions") or hasattr(value, "open"),
+        "captioner": any(hasattr(value, name) for name in ("captions", "open", "inner")),
         "dataset": hasattr(value, "load"),
     }
     kind = next((name for name, fits in kinds.items() if fits), "")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import platform
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -18,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from capbench import scoring, several, store
+from capbench import asking, captioning, combining, scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.captioning import from_needs, from_session
+from capbench.details import by_id, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
 from capbench.needs import Ids, References
@@ -30,7 +29,7 @@ from capbench.resolve import Bound, Features, Work, bind, cached_share, closure,
 from capbench.signature import Signature
 from capbench.store import Identity, Record, Run, Stated
 from capbench.tables import Scored
-from capbench.types import Caption, Failure, Generation, Request, Summary
+from capbench.types import Caption, Failure, Generation, Summary
 
 MAX_MISSING = 0.01
 SHOWN_IDS = 60
@@ -62,7 +61,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is known before work starts. given: facts for captioners; judged: for metrics."""
+    """Everything that is known before work starts. given: facts for captioners; judged: for metrics.
+
+    unused: in words, what the captioner is given and says it cannot use.
+    """
 
     job: Job
     given: Facts
@@ -72,13 +74,16 @@ class Plan:
     identity: Identity
     samples: int
     mark: str
+    unused: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path | None:
         """Where the run is kept."""
         if self.job.root is None:
             return None
-        return self.job.root / slug(self.identity.benchmark) / f"{slug(self.job.label)}-{self.identity.short}"
+        return (
+            self.job.root / store.slug(self.identity.benchmark) / f"{store.slug(self.job.label)}-{self.identity.short}"
+        )
 
 
 class Result(NamedTuple):
@@ -98,21 +103,20 @@ def plan(job: Job) -> Plan:
         MissingPart: all that is missing, together.
     """
     given = facts_of(job.benchmark, job.limit)
+    params = asking.generation_of(job.benchmark, job.generation)
+    job = replace(job, generation=params)
     samples = several.wanted_samples(job.captioner, job.label, job.benchmark, job.samples)
     fewer, mark = several.left_out(job.captioner, job.benchmark, samples)
     judged = leave_out(given, fewer) if fewer else given
-    own_needs = list(job.captioner.needs.values()) if hasattr(job.captioner, "needs") else []
+    own_needs = combining.needs_of(job.captioner)
     stated = [need for part in job.parts for need in part.needs.values()]
     needs = closure([*own_needs, *stated])
     bound, problems = bind(needs, job.aliases)
     problems += missing_facts(needs, judged, fewer)
-    problems = [*own_problems(job, samples), *problems]
+    problems = [*own_problems(job, samples), *problems, *asking.problems(job.captioner, job.benchmark, given, params)]
     if problems:
         raise cannot_start(problems)
-    fingerprint = job.captioner.fingerprint() + (f"+{job.origin}" if job.origin else "")
-    fingerprint += "".join(
-        f"|{need.backend}={bound[need.backend].fingerprint}" for need in closure(own_needs) if is_derived(need)
-    )
+    fingerprint = combining.fingerprint_of(job.captioner, job.origin, bound)
     data, _ = data_digests(job.benchmark)
     identity = Identity(
         job.benchmark.name,
@@ -124,7 +128,8 @@ def plan(job: Job) -> Plan:
         asdict(job.generation),
     )
     signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
-    return Plan(job, given, judged, bound, signatures, identity, samples, mark)
+    unused = asking.unused(job.captioner, job.label, job.benchmark, params, len(given.ids))
+    return Plan(job, given, judged, bound, signatures, identity, samples, mark, unused)
 
 
 def own_problems(job: Job, samples: int) -> list[Problem]:
@@ -145,12 +150,14 @@ def own_problems(job: Job, samples: int) -> list[Problem]:
 
 def plan_lines(plan: Plan) -> list[str]:
     """The plan for people: what will be computed, by what, and how much of it is in the cache."""
-    names = list(dict.fromkeys(need for part in plan.job.parts for need in closure(part.needs.values())))
+    stated = [need for part in plan.job.parts for need in part.needs.values()]
+    names = closure([*combining.needs_of(plan.job.captioner), *stated])
     lines = [
         f"captioner  {plan.identity.captioner}",
         f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
         f"run        {plan.folder or '-'}",
         *([f"executor   {plan.job.executor.stated()}"] if plan.job.executor is not None else []),
+        *(f"unused     {line}" for line in plan.unused),
     ]
     with open_cache() as cache:
         for need in names:
@@ -180,7 +187,7 @@ def run(plan: Plan) -> Result:
         cache = stack.enter_context(open_cache())
         before, scored, summaries = previous(plan)
         with started(plan, before) as (record, keep, captions):
-            made = caption(plan, captions, cache, keep)
+            made, told = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
         new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
@@ -190,7 +197,7 @@ def run(plan: Plan) -> Result:
             every,
             all_scored,
             all_summaries,
-            cautions,
+            [*told, *cautions],
             changed=bool(made or new_scored) or record.status != "finished",
         )
         done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
@@ -207,6 +214,8 @@ def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summa
     if plan.job.fresh:
         for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY, store.TAGS):
             (folder / name).unlink(missing_ok=True)
+        forget_details(folder)
+        combining.forget_candidates(folder)
         return None, (), ()
     record = store.read_record(folder)
     if record.status != "finished":
@@ -253,12 +262,34 @@ def circumstance(plan: Plan) -> dict[str, Any]:
     }
 
 
-def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> list[Caption]:
-    """The captions that are not there yet."""
-    captioner = plan.job.captioner
+def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tuple[list[Caption], list[str]]:
+    """The captions that are not there yet, and what a reader of the numbers should know of how they were made."""
+    notes: list[str] = []
+
+    def make(
+        captioner: Any, samples: int, done: Sequence[Caption], keep: combining.Keep, folder: Path | None
+    ) -> list[Caption]:
+        if not combining.combines(captioner):
+            return captions_by(plan, captioner, samples, done, cache, keep)
+        own = plan.job.captioner is captioner
+        lenders = (
+            None if plan.job.root is None or plan.job.fresh else plan.job.root / store.slug(plan.identity.benchmark)
+        )
+        setting = combining.Setting(
+            plan.identity, plan.judged, plan.bound, cache, plan.job.device, folder, lenders, make, notes if own else [],
+        )  # fmt: skip
+        return combining.combine(captioner, samples, done, setting, keep)
+
+    return make(plan.job.captioner, plan.samples, done, keep, plan.folder), notes
+
+
+def captions_by(
+    plan: Plan, captioner: Any, samples: int, done: Sequence[Caption], cache: Cache, keep: Any
+) -> list[Caption]:
+    """The captions of one captioner that are not done yet."""
     have = {(c.id, c.sample) for c in done}
     if hasattr(captioner, "needs"):
-        if len(have) >= len(plan.given.ids) * plan.samples:
+        if len(have) >= len(plan.given.ids) * samples:
             return []
         # what asks for ids only, as a file does, sees all of them: with -n the others are no strangers to it
         only_ids = all(isinstance(need, Ids) for need in captioner.needs.values())
@@ -266,18 +297,14 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> lis
         features = resolve(
             Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device, plan.job.executor
         )
-        wanted = {(id_, n) for id_ in plan.given.ids for n in range(plan.samples)} - have
-        made = [c for c in from_needs(captioner, features, plan.samples) if (c.id, c.sample) in wanted]
+        wanted = {(id_, n) for id_ in plan.given.ids for n in range(samples)} - have
+        made = [c for c in captioning.from_needs(captioner, features, samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
-    requests = [
-        Request(id_, image, (), sample)
-        for sample in range(plan.samples)
-        for id_, image in zip(plan.given.ids, plan.given.images, strict=True)
-        if (id_, sample) not in have
-    ]
-    captions = from_session if plan.job.executor is None else plan.job.executor.caption
-    made = captions(captioner, requests, plan.job.generation, plan.job.device, keep)
+    requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, samples, have)
+    proven = any(c.text is not None for c in done)
+    ask: Any = captioning.from_session if plan.job.executor is None else plan.job.executor.caption
+    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
     return list(made)
 
 
@@ -308,7 +335,10 @@ def score(
         own = closure(part.needs.values())
         cut = max((features.cut(need) for need in own), default=0)
         about = {"empty": several.empty_captions(own, captions), "cut": cut}
+        details, why = scoring.details_of(part, features)
+        scored[key] = replace(scored[key], details=by_id(details, plan.judged.ids))
         marks = [mark_of(plan, own)]
+        cautions += filter(None, [why])
         caution = scoring.caution_of(part, scored[key], features)
         if caution is not None:
             marks.append(caution.mark)
@@ -348,7 +378,8 @@ def finish(
         stated.setdefault(
             signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
         )
-    notes = list(dict.fromkeys([*several.notes_on(captions, plan.samples), *record.notes, *cautions]))
+    told = [*plan.unused, *several.notes_on(captions, plan.samples), *captioning.notes_on(captions)]
+    notes = list(dict.fromkeys([*told, *record.notes, *cautions]))
     finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     timed = [c.seconds for c in captions if c.seconds > 0]
     speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}
@@ -362,6 +393,7 @@ def finish(
     if not changed:
         return record
     if plan.folder is not None:
+        write_details(plan.folder, scored)
         store.write_scores(plan.folder, scored, plan.judged.ids)
         store.write_summary(plan.folder, summaries)
         store.write_record(plan.folder, done)
@@ -394,11 +426,6 @@ def refuse_unscored(run: Run, asked: Sequence[Summary], allowed: float = MAX_MIS
         f"more than {allowed:.0%} unscored in {columns}:\n" + "\n".join(lines),
         "mend the captions or pictures, or allow it: --max-missing 0.1",
     )
-
-
-def slug(text: str) -> str:
-    """A text as part of a folder's name."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60] or "run"
 
 
 __all__ = ["CapbenchError", "Job", "Plan", "Result", "plan", "plan_lines", "refuse_unscored", "run"]

@@ -2,19 +2,22 @@
 
     CapbenchError
     +-- CheckFailed      1   the answer is no: a failed check, a stale table
+    +-- CannotWrite      1   the disk is full or gone
     +-- UsageError       2   a wrong spec, name or option
     +-- MissingPart      3   something needed is not installed or not bound
     +-- BadData          4   faults in files, all of them together
     |   +-- NotComparable    numbers whose signatures differ
     +-- TooManyUnscored  5   finished, but too many items have no score
+    +-- Midway           that of the error that ended the work
 
 Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SHOWN_FAULTS = 20
@@ -62,15 +65,29 @@ class UsageError(CapbenchError):
 
 
 class MissingPart(CapbenchError):
-    """A package, a model, a program or a binding is missing."""
+    """A package, a model, a program or a binding is missing. ``problems``: each by itself, where they were gathered."""
 
     exit_code = 3
+
+    def __init__(self, message: str, cure: str = "", problems: Sequence[Any] = ()) -> None:
+        super().__init__(message, cure)
+        self.problems = tuple(problems)
 
 
 def cannot_start(problems: Sequence[Any]) -> MissingPart:
     """All that is missing as one error; each has ``what`` and ``cure``."""
     lines = [f"  {p.what}\n     -> {p.cure}" for p in problems]
-    return MissingPart("cannot start:\n" + "\n".join(lines))
+    return MissingPart("cannot start:\n" + "\n".join(lines), problems=problems)
+
+
+class CannotWrite(CapbenchError):
+    """The disk is full or gone; what was written before is whole."""
+
+
+def cannot_write(path: Path, error: Exception) -> CannotWrite:
+    """The error of a write that failed."""
+    cure = "make room, then run the same command again: it goes on from what is kept"
+    return CannotWrite(f"cannot write {path}: {getattr(error, 'strerror', '') or error}", cure)
 
 
 class BadData(CapbenchError):
@@ -94,3 +111,12 @@ class TooManyUnscored(CapbenchError):
     """The run is complete, but more items than allowed have no score."""
 
     exit_code = 5
+
+
+class Midway(CapbenchError):
+    """Work on a batch that had to end: why, and what was ``done`` of it, by index in the batch."""
+
+    def __init__(self, error: CapbenchError, done: Mapping[Any, Any]) -> None:
+        super().__init__(error.message, error.cure)
+        self.exit_code = error.exit_code
+        self.error, self.done = error, dict(done)

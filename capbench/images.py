@@ -24,6 +24,7 @@ from capbench.types import ImageRef
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".jp2", ".avif"})
 # The warnings filter is the process's; only one thread at a time may change it.
 OPENING = threading.Lock()
 
@@ -48,6 +49,12 @@ def reference(path: str | Path) -> ImageRef:
         return ImageRef(str(path))
 
 
+def names_in(folder: Path) -> list[str]:
+    """The pictures of a folder and its sub-folders by name; other files and hidden ones are passed over."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+
+
 def load(ref: ImageRef) -> Image:
     """The picture as 8-bit RGB, first frame, unrotated.
 
@@ -55,7 +62,15 @@ def load(ref: ImageRef) -> Image:
         ImageFault: missing, changed since its digest was taken, not a picture, truncated, without
             pixels, too large to be safe, or of a kind without an agreed range (floating point).
     """
-    data = content(ref)
+    return decoded(content(ref))
+
+
+def decoded(data: bytes) -> Image:
+    """The picture that bytes are, as ``load`` gives it.
+
+    Raises:
+        ImageFault: as ``load``.
+    """
     image = opened(data)
     if min(image.size) == 0:
         raise ImageFault("the picture has no pixels")
@@ -150,4 +165,6 @@ def rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-__all__ = ["ImageFault", "as_file", "content", "digest", "load", "reference"]
+__all__ = [
+    "SUFFIXES", "ImageFault", "as_file", "content", "decoded", "digest", "load", "names_in", "reference",
+]  # fmt: skip

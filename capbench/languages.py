@@ -83,7 +83,7 @@ def settle(part: Any) -> None:
     """
     language = find(part.lang)
     object.__setattr__(part, "lang", language.code)
-    if not part.tokenizer:
+    if not getattr(part, "tokenizer", True):  # a metric of parsed texts has none
         object.__setattr__(part, "tokenizer", language.tokenizer)
 
 

@@ -28,7 +28,7 @@ from capbench.scoring import data_digest
 from capbench.signature import file_digest
 from capbench.similarity.lookalikes import Alike
 from capbench.similarity.neighbours import nearest
-from capbench.similarity.products import exact_dots, finite_rows
+from capbench.similarity.products import finite_rows, unit
 from capbench.store import make_folder, write_file
 from capbench.types import Bag
 
@@ -128,14 +128,6 @@ def mean_text(text: Ragged[Floats]) -> Floats:
     sums = np.zeros((len(text), text.values.shape[1]), np.float32)
     np.add.at(sums, text.owners[whole], text.values[whole])
     return unit(sums)
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows of length 1; NaN where a row is 0 or not finite."""
-    norms = np.sqrt(exact_dots(vectors, vectors))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        made: Floats = (vectors / norms[:, None]).astype(np.float32)
-    return made
 
 
 def mine(facts: Facts, image: Floats | None, text: Floats | None, recipe: Recipe) -> Mined:

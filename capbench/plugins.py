@@ -110,16 +110,35 @@ def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Lo
         UsageError: unknown name, unknown or mistyped parameter, or the plugin fails to import.
     """
     spec = parse(text)
-    target, origin = attribute(spec.target) if ":" in spec.target else entry_point(group, spec.target)
+    target, origin = named(group, spec.target)
     spec = Spec(spec.target, {**usable(target, defaults or {}), **spec.params})
     return Loaded(build(target, spec, text), origin)
 
 
-def usable(target: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Of these values, those for which a dataclass has a field of that name and type."""
+def named(group: str, target: str) -> tuple[Any, str]:
+    """The object that a spec's target names, and its origin."""
+    return attribute(target) if ":" in target else entry_point(group, target)
+
+
+def parameters(group: str, text: str) -> dict[str, Any]:
+    """The parameters that the part behind a spec takes, with the types they state; none for what is no dataclass.
+
+    Raises:
+        UsageError: an unknown name, or the plugin fails to import.
+    """
+    return parameters_of(named(group, parse(text).target)[0])
+
+
+def parameters_of(target: Any) -> dict[str, Any]:
+    """The fields that a dataclass is made with, and their types."""
     if not isinstance(target, type) or not dataclasses.is_dataclass(target):
         return {}
-    kinds = {f.name: simple_type(f.type) for f in dataclasses.fields(target) if f.init}
+    return {field.name: field.type for field in dataclasses.fields(target) if field.init}
+
+
+def usable(target: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Of these values, those for which a dataclass has a field of that name and type."""
+    kinds = {name: simple_type(kind) for name, kind in parameters_of(target).items()}
     return {name: value for name, value in defaults.items() if name in kinds and kinds[name] in (None, type(value))}
 
 

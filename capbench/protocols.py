@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from capbench.types import BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
+from capbench.types import Answer, BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,11 @@ class Need(Protocol):
 
 
 class DerivedNeed(Need, Protocol):
-    """A need made from another one by a backend, item by item."""
+    """A need made from another one by a backend, item by item.
+
+    With ``to``, a second need, an item is a pair: a value of ``of`` and its item's value of ``to``. With ``several``
+    set, an item has a list of values even where ``inputs`` gives one.
+    """
 
     @property
     def of(self) -> Need:
@@ -49,7 +53,7 @@ class DerivedNeed(Need, Protocol):
 
     @property
     def backend_kind(self) -> str:
-        """encoder, generator, parser, judge or tokenizer."""
+        """encoder, generator, similarity, parser, judge or tokenizer."""
         ...
 
     @property
@@ -70,12 +74,14 @@ class DerivedNeed(Need, Protocol):
         ...
 
     def unpack(self, data: bytes) -> Any:
-        """The value again; equal to what was packed."""
+        """The value again, equal to what was packed; None where a file that belongs to it is gone."""
         ...
 
     def gather(self, values: Sequence[Any]) -> Any:
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
+
+    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once.
 
 
 class Metric(Protocol):
@@ -102,8 +108,14 @@ class Metric(Protocol):
     #           pooled: ClassVar[bool] = True where it depends on their captions too: rows are then shares of a
     #           number of the whole set, which ``reduce`` gives, and all are of one bag (no interval);
     #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
+    #           details(self, **features) -> Sequence[Mapping[str, Any] | None], asked after rows with the same
+    #           arguments: what it can say of each item, as plain JSON; kept in the run's folder and shown by pages;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
+
+
+# what of a request, and of the decoding parameters, a captioner may say that it uses
+USES = ("prompt", "max_tokens", "temperature", "beams", "seed", "context", "regions", "history", "length")
 
 
 class Captioner(Protocol):
@@ -123,6 +135,9 @@ class Captioner(Protocol):
         """Load, and give the session; leaving the context frees everything."""
         ...
 
+    # Optional: uses: frozenset[str] of names in USES: what can change its answers. The plan says what is given
+    #           beyond that; without it nothing is said.
+
 
 class CaptionSession(Protocol):
     """Batch in, the same number out, in order.
@@ -131,9 +146,17 @@ class CaptionSession(Protocol):
     captioner which draws by the seed gives another caption for each.
     """
 
-    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Failure]:
-        """One text or Failure for each request."""
+    def caption(self, requests: Sequence[Request], params: Generation) -> Sequence[str | Answer | Failure]:
+        """One text or Failure for each request; an Answer where more is known than its text.
+
+        Whatever is raised costs only the request it is about: the batch is halved until that one is found. Memory
+        that does not suffice (MemoryError, or a class called OutOfMemoryError) makes later batches smaller. ``Midway``
+        ends the run and brings along what was made of the batch.
+        """
         ...
+
+    # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:
+    #           its pictures can be opened while the model works.
 
 
 class DerivedCaptioner(Protocol):
@@ -162,6 +185,37 @@ class DerivedCaptioner(Protocol):
     # Optional: sampled(self, samples, **features) -> so many texts or Failures for each item.
 
 
+class CombinedCaptioner(Protocol):
+    """A captioner made of others: candidates come from them, and a metric of picture and caption chooses."""
+
+    name: ClassVar[str]
+
+    def fingerprint(self) -> str:
+        """As for a captioner; those inside, and what chooses, are in it."""
+        ...
+
+    def check(self) -> Problem | None:
+        """As for a captioner, of all its parts."""
+        ...
+
+    @property
+    def inner(self) -> Sequence[Any]:
+        """``capbench.captioners.inner.Inner``, one a captioner."""
+        ...
+
+    @property
+    def scorer(self) -> Any:
+        """``capbench.captioners.inner.Scorer``: what chooses."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Candidates from each captioner, for each caption that is wanted."""
+        ...
+
+    # Optional: fuser, params, settled(pair, answer) and notes_on(captions), as ``capbench.captioners.fuse`` has them.
+
+
 class Backend(Protocol):
     """A model or program behind derived needs. ``kind`` says which session it opens."""
 
@@ -179,6 +233,8 @@ class Backend(Protocol):
     def open(self, device: str) -> AbstractContextManager[Any]:
         """Load, and give the session of its kind."""
         ...
+
+    # Optional: chunk: int, how many values are made before they are kept (few where each takes seconds).
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +262,20 @@ class EncoderSession(Protocol):
 
 
 class GeneratorSession(Protocol):
-    """Texts into pictures."""
+    """Texts into pictures. The same text and seed give the same picture, whatever else is in the batch."""
 
-    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | Failure]:
-        """One picture or Failure for each prompt."""
+    def paint(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Image | ImageRef | Failure]:
+        """One picture, file of a picture, or Failure for each prompt."""
+        ...
+
+    # Optional: cut(self, prompts) -> one bool each: whether the painter reads less than the whole of it.
+
+
+class SimilaritySession(Protocol):
+    """How alike two pictures are."""
+
+    def compare(self, pictures: Sequence[ImageRef], originals: Sequence[ImageRef]) -> Sequence[float | Failure]:
+        """One number or Failure for each pair, whatever else is in the batch."""
         ...
 
 
@@ -251,7 +317,8 @@ class Dataset(Protocol):
 
 
 __all__ = [
-    "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "Dataset", "DerivedCaptioner", "DerivedNeed",
+    "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
+    "Dataset", "DerivedCaptioner", "DerivedNeed",
     "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
-    "Problem", "Rows", "TokenizerSession",
+    "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ back is put where its number says. Each batch is kept by the driver as it arrive
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from capbench.captioning import BATCH, Keep, batches, from_session
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
 from capbench.progress import progress
 from capbench.protocols import Problem
 from capbench.stage import CHUNK, one_each
@@ -95,8 +96,9 @@ class Ray:
         self.opened = True
 
     def caption(
-        self, captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep
-    ) -> list[Caption]:
+        self, captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep,
+        *, proven: bool = False,
+    ) -> list[Caption]:  # fmt: skip
         """As ``captioning.from_session``: the same captions, in the order of the requests; kept as batches arrive.
 
         Raises:
@@ -105,27 +107,32 @@ class Ray:
         parts = batches(requests, getattr(captioner, "batch", BATCH))
         made: dict[int, list[Caption]] = {}
         with progress(len(requests), f"captions by {captioner.name}") as bar:
-            for number, captions in self.over(Captioning(captioner, params), parts, device):
+            for number, captions in self.over(Captioning(captioner, params), parts, device, proven=proven):
                 keep(captions)
-                made[number] = captions
+                made[number] = list(captions)
                 bar.update(len(captions))
-        return [caption for number in range(len(parts)) for caption in made[number]]
+        return [caption for number in sorted(made) for caption in made[number]]
 
-    def compute(self, backend: Any, need: Any, items: Sequence[Any], device: str) -> Iterator[tuple[range, list[Any]]]:
+    def compute(
+        self, backend: Any, need: Any, items: Sequence[Any], device: str
+    ) -> Iterator[tuple[list[int], list[Any]]]:
         """The values of a need's items, chunk by chunk as they are done: which items, and a value or Failure each.
 
         Raises:
             CapbenchError: as for ``caption``.
         """
-        chunks = [range(start, min(start + CHUNK, len(items))) for start in range(0, len(items), CHUNK)]
+        size = int(getattr(backend, "chunk", CHUNK))
+        chunks = [range(start, min(start + size, len(items))) for start in range(0, len(items), size)]
         parts = [[items[i] for i in chunk] for chunk in chunks]
-        for number, packed in self.over(Encoding(backend, need), parts, device):
-            values = [value if isinstance(value, Failure) else need.unpack(value) for value in packed]
-            yield chunks[number], values
+        for number, packed in self.over(Encoding(backend, need), parts, device, proven=False):
+            which = [chunks[number][i] for i, _ in packed]
+            yield which, [value if isinstance(value, Failure) else need.unpack(value) for _, value in packed]
 
-    def over(self, work: Any, parts: Sequence[Sequence[Any]], device: str) -> Iterator[tuple[int, list[Any]]]:
+    def over(
+        self, work: Any, parts: Sequence[Sequence[Any]], device: str, *, proven: bool
+    ) -> Iterator[tuple[int, list[Any]]]:
         """(Number, answers) of every part, as they are done; parts that Ray lost are given to it again."""
-        left = dict(enumerate(parts))
+        left = dict(enumerate(parts, int(proven)))  # an actor takes part 0 for the first that the model ever sees
         fruitless = 0
         self.connect()
         while left:
@@ -146,18 +153,31 @@ class Ray:
 
     def one_pass(
         self, work: Any, left: Mapping[int, Any], device: str
-    ) -> Iterator[tuple[int, list[Any], Exception | None]]:
+    ) -> Iterator[tuple[int, list[Any], Any]]:
         """What Ray Data gives for these parts; where it fails, -1 and why."""
         done = stream(work, dict(left), device, self.workers)
-        while True:
+        failure: BaseException | None = None
+        while failure is None:
             try:
                 answer = next(done, None)
             except Exception as error:  # noqa: BLE001 -- ``over`` tells what can be done again from what cannot
-                yield -1, [], error
-                return
-            if answer is None:
-                return
-            yield answer
+                failure = error
+            else:
+                if answer is None:
+                    return
+                yield answer
+        let_go(failure)
+        del done
+        gc.collect()  # an actor that nobody holds gives its GPU back to the next pass
+        yield -1, [], failure
+
+
+def let_go(error: BaseException) -> None:
+    """Forget the frames in which an exception was raised: they hold the actors of a pass that has failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +205,18 @@ class Encoding:
     need: Any
 
     def answers(self, session: Any, items: Sequence[Any], *, proven: bool) -> tuple[list[Any], Exception | None]:
-        """The packed values of a chunk."""
+        """The packed values of a chunk, each with its place."""
+        ended = None
         try:
             name = f"backend {self.need.backend!r}"
             values = one_each(lambda part: self.need.compute(session, part), items, name, proven=proven)
+            made = dict(enumerate(values))
+        except Midway as stop:
+            made, ended = dict(stop.done), stop.error
         except CapbenchError as error:
             return [], error
-        return [value if isinstance(value, Failure) else self.need.pack(value) for value in values], None
+        packed = [(i, value if isinstance(value, Failure) else self.need.pack(value)) for i, value in made.items()]
+        return packed, ended
 
 
 class Opened:

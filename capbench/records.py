@@ -42,7 +42,7 @@ WRAPPERS = ("annotations", "results", "predictions", "captions", "outputs", "dat
 
 def read(
     path: str | Path, *, field: str | Sequence[str] = "", id_field: str = "", want: Want = "captions",
-    repeats: bool = False, tags: Sequence[str] = (), without: Sequence[str] = (),
+    repeats: bool = False, tags: Sequence[str] = (), without: Sequence[str] = (), asked: Sequence[str] = (),
 ) -> list[Record]:  # fmt: skip
     """The records of a file, in its order, one an id.
 
@@ -53,6 +53,7 @@ def read(
     repeats: rows of one id with a text each are joined into one record, as in Flickr's captions.txt.
     tags: keys of what items are grouped by. without: flags of COCO annotations, such as ``is_rejected``; one
     that is true takes the annotation out, and an image that has no other annotation goes with it.
+    asked: keys whose values are kept as they are, in ``Record.asked``.
 
     Raises:
         MissingPart: no such file.
@@ -62,7 +63,7 @@ def read(
     name = str(path)
     parsed = parquet(Path(path)) if is_parquet(Path(path)) else parse(text_of(Path(path)), name)
     fields = (field,) if isinstance(field, str) else tuple(field)
-    keys = Keys(id_field, fields if any(fields) else (), tuple(tags), tuple(without))
+    keys = Keys(id_field, fields if any(fields) else (), tuple(tags), tuple(without), tuple(asked))
     return records_of(parsed, name, keys, want, repeats=repeats)
 
 
@@ -93,6 +94,9 @@ def refuse_unknown(found: Found, name: str, keys: Keys) -> None:
     for tag in keys.tags:
         if found.records and not any(tag in entry.tags for entry in found.records):
             raise no_key(name, "tag", tag, list(found.columns))
+    for key in keys.asked:
+        if found.records and not any(key in entry.asked for entry in found.records):
+            raise no_key(name, "field", key, list(found.columns))
     absent = [flag for flag in keys.without if flag not in found.flags]
     if absent and any(entry.texts for entry in found.records):
         raise UsageError(f"no annotation of {name} has {' or '.join(absent)}", "leave it out of without=")
@@ -234,6 +238,11 @@ def from_mapping(value: Mapping[str, Any], name: str, keys: Keys, want: Want) ->
     return found
 
 
+def about(entry: Record) -> tuple[Any, ...]:
+    """What rows of one id have in common."""
+    return entry.image, entry.split, entry.tags, entry.asked
+
+
 def without_doubles(found: Found, *, repeats: bool, twice: str = ONE_EACH) -> list[Record]:
     """One record an id; ids that stand twice are joined where that is meant, else faults with both places."""
     first: dict[str, Record] = {}
@@ -250,9 +259,11 @@ def without_doubles(found: Found, *, repeats: bool, twice: str = ONE_EACH) -> li
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
             cure = "either one list of texts or one text an entry" if repeats else twice
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))
-        elif (entry.image, entry.split, entry.tags) != (known.image, known.split, known.tags):
+        elif about(entry) != about(known):
             found.faults.append(
-                Fault(entry.where, f"id {entry.id!r} has another picture, split or tag here than at {known.where}")
+                Fault(
+                    entry.where, f"id {entry.id!r} has another picture, split, tag or region here than at {known.where}"
+                )
             )
         else:
             more.setdefault(entry.id, []).extend(entry.texts)

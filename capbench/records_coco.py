@@ -162,6 +162,8 @@ def record(
 ) -> Record:  # fmt: skip
     """A record with the split, the picture and the tags that its row names; a tag that is none is noted."""
     tags: dict[str, str] = {}
+    if keys.asked and len(found.records) < LOOKED_AT:
+        found.columns.update(dict.fromkeys(value))
     if keys.tags:
         if len(found.records) < LOOKED_AT:
             found.columns.update(dict.fromkeys(scalar_paths(value)))
@@ -169,7 +171,8 @@ def record(
             tags = tags_of(value, keys.tags)
         except ValueError as error:
             found.faults.append(Fault(where, str(error)))
-    return Record(identity, texts, where, not isinstance(raw, str), split_name(value), image_name(value), tags)
+    asked = {key: part for key in keys.asked if (part := dig(value, key)) is not MISSING and part is not None}
+    return Record(identity, texts, where, not isinstance(raw, str), split_name(value), image_name(value), tags, asked)
 
 
 __all__ = ["Found", "checked_id", "coco", "is_coco", "is_karpathy", "karpathy", "record"]

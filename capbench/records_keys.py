@@ -46,6 +46,7 @@ class Record:
     texts: a caption that is not text is a Failure with the reason.
     where: "FILE line 12", "FILE [3]" or "FILE entry 3". split, image: "" where the file has none.
     tags: what the row says under the keys that were asked for; a key that it lacks, or null, is left out.
+    asked: the same for keys whose values are kept as they are, such as boxes.
     """
 
     id: str
@@ -55,18 +56,21 @@ class Record:
     split: str = ""
     image: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Keys(NamedTuple):
     """The keys of a file: of the id, and of the texts (several for ``caption_1`` to ``caption_5``).
 
     tags: of what items are grouped by. without: of flags, one of which being true makes an annotation no reference.
+    asked: of what is asked of a picture.
     """
 
     id: str
     texts: tuple[str, ...]
     tags: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def id_text(value: Any) -> str:

@@ -20,6 +20,8 @@ from capbench.cache import Cache, value_key
 from capbench.errors import UsageError
 from capbench.facts import Facts, all_captions, bag_set, first_captions
 from capbench.needs import AllCaptions, Bags, Captions, Frequencies, Ids, Images, References, Tags, Vector
+from capbench.paintings import Painting
+from capbench.picture_needs import Pair
 from capbench.protocols import DerivedNeed, Need, Problem
 from capbench.ragged import Chosen, Ragged
 from capbench.signature import fields
@@ -28,6 +30,9 @@ from capbench.types import Failure, Galleries, ImageRef
 
 if TYPE_CHECKING:
     from capbench.types import Ints
+
+# of each kind of backend one that comes with capbench
+EXAMPLES = {"encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,15 @@ class Flat:
         """Item -> reason, for items of which any value is a Failure."""
         pairs = self.values.failures.items() if isinstance(self.values, Chosen) else enumerate(self.values)
         bad = [(i, value.reason) for i, value in pairs if isinstance(value, Failure)]
+        owners = self.owners([i for i, _ in bad])
+        return {owner: reason for owner, (_, reason) in reversed(list(zip(owners, bad, strict=True)))}
+
+    def owners(self, places: Sequence[int]) -> list[int]:
+        """The item that each of these values is of."""
         if self.offsets is None:
-            return dict(bad)
-        owners = np.searchsorted(self.offsets, [i for i, _ in bad], side="right") - 1
-        return {int(owner): reason for owner, (_, reason) in reversed(list(zip(owners, bad, strict=True)))}
+            return list(places)
+        owners: list[int] = (np.searchsorted(self.offsets, places, side="right") - 1).tolist()
+        return owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +91,18 @@ def closure(needs: Iterable[Need]) -> list[Need]:
     ordered: dict[Need, None] = {}
 
     def visit(need: Need) -> None:
-        if is_derived(need):
-            visit(need.of)
+        for source in sources(need):
+            visit(source)
         ordered.setdefault(need)
 
     for need in needs:
         visit(need)
     return list(ordered)
+
+
+def sources(need: Need) -> list[Need]:
+    """The needs that a need is made from: none, one, or the two whose items it compares."""
+    return [getattr(need, name) for name in ("of", "to") if hasattr(need, name)]
 
 
 def root(need: Need) -> Need:
@@ -111,7 +126,9 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
         except UsageError as error:
             cure = error.cure
             if name not in aliases and error.message.startswith("no backend"):
-                cure = f"bind it: --backend {name}=SPEC, for example --backend {name}=scenes; {cure}"
+                cure = (
+                    f"bind it: --backend {name}=SPEC, for example --backend {name}={EXAMPLES.get(kind, 'SPEC')}; {cure}"
+                )
             problems[name] = Problem(f"{kind} {name!r}: {error.message}", cure)
             continue
         problem = value.check()
@@ -171,7 +188,11 @@ class Features:
         if not (isinstance(root(need), Captions | AllCaptions) and is_derived(need)):
             return 0
         values = self.flat(need).values
-        return 0 if isinstance(values, Chosen) else sum(isinstance(v, Vector) and v.cut for v in values)
+        if isinstance(values, Chosen):
+            return 0
+        cut = [i for i, value in enumerate(values) if isinstance(value, Vector | Painting) and value.cut]
+        # a text that is painted with several seeds is cut once
+        return len(set(self.flat(need).owners(cut))) if getattr(need, "several", False) else len(cut)
 
     def flat(self, need: Need) -> Flat:
         """The flat values of a fact or of a resolved need."""
@@ -187,6 +208,10 @@ class Features:
     def has(self, need: Need) -> bool:
         """Whether a derived need can be made from this one now."""
         return need in self._flat or not is_derived(need)
+
+    def ready(self, need: Need) -> bool:
+        """Whether a derived need can be made now."""
+        return all(self.has(source) for source in sources(need))
 
 
 def fact_values(facts: Facts, need: Need) -> Flat:
@@ -229,7 +254,7 @@ def resolve(
             session = Lazy(bound[chosen].backend, device, stack, executor)
             # all captions before the first ones, which are among them
             for need in sorted(pending, key=lambda need: not isinstance(root(need), AllCaptions)):
-                if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.has(need.of):
+                if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.ready(need):
                     derive(features, need, bound[chosen].fingerprint, session, cache)
                     pending.remove(need)
     return features
@@ -240,20 +265,21 @@ def next_backend(pending: Sequence[DerivedNeed], features: Features, bound: Mapp
 
     So a painter goes before the encoder that will also encode its paintings, and each is loaded once.
     """
-    ready = sorted({need.backend for need in pending if features.has(need.of)})
-    waiting = Counter(bound[need.backend].fingerprint for need in pending if not features.has(need.of))
+    ready = sorted({need.backend for need in pending if features.ready(need)})
+    waiting = Counter(bound[need.backend].fingerprint for need in pending if not features.ready(need))
     return min(ready, key=lambda name: waiting[bound[name].fingerprint])
 
 
 def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache: Cache) -> None:
     """One need's values: from the cache where they are there, from the session where not."""
-    source = features.flat(need.of)
+    source = pairs(features, need) if hasattr(need, "to") else features.flat(need.of)
     expanded = [[v] if isinstance(v, Failure) else need.inputs(v) for v in source.values]
-    several = any(len(inputs) != 1 for inputs in expanded)
+    several = getattr(need, "several", False) or any(len(inputs) != 1 for inputs in expanded)
+    own = getattr(need, "named", None)  # inputs that many items share are known by themselves
     names = [
-        f"{j}#{name}" if several else name
+        own(given) if own and not isinstance(given, Failure) else f"{j}#{name}" if several else name
         for name, inputs in zip(source.names, expanded, strict=True)
-        for j in range(len(inputs))
+        for j, given in enumerate(inputs)
     ]
     items = [value for inputs in expanded for value in inputs]
     wanted = {name: item for name, item in zip(names, items, strict=True) if not isinstance(item, Failure)}
@@ -265,6 +291,8 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
         known = stage.values(wanted)
         values = [item if isinstance(item, Failure) else known[name] for name, item in zip(names, items, strict=True)]
     keys = [f"d:{need.kind}:{fingerprint}:{params}:{name}" for name in names]
+    if not isinstance(values, Chosen):  # a picture is known by its content, whoever has painted it
+        keys = [f"i:{v.digest}" if isinstance(v, ImageRef) else key for v, key in zip(values, keys, strict=True)]
     offsets = source.offsets
     if several:
         ends = np.concatenate([[0], np.cumsum([len(inputs) for inputs in expanded])]).astype(np.int64)
@@ -272,16 +300,33 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     features.keep(need, Flat(values, keys, offsets), Work(need, stage.made, len(wanted) - stage.made))
 
 
+def pairs(features: Features, need: Any) -> Flat:
+    """Each value of ``need.of`` with its item's value of ``need.to``, of which an item has one."""
+    first, second = features.flat(need.of), features.flat(need.to)
+    counts = np.ones(len(first.values), np.int64) if first.offsets is None else np.diff(first.offsets)
+    owners = np.repeat(np.arange(len(counts)), counts).tolist()
+    values = [
+        next((v for v in pair if isinstance(v, Failure)), Pair(*pair))
+        for pair in ((value, second.values[owner]) for value, owner in zip(first.values, owners, strict=True))
+    ]
+    names = [f"{name}~{second.names[owner]}" for name, owner in zip(first.names, owners, strict=True)]
+    return Flat(values, names, first.offsets)
+
+
 def parameters(need: Any) -> str:
     """A need's own parameters as part of a cache key; its source and backend have places of their own."""
-    return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "backend", need.backend_kind))
+    return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "to", "backend", need.backend_kind))
 
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:
     """How many of a need's values are in the cache, and of how many; None where that is not known yet."""
     if not need.cached or is_derived(need.of) or (isinstance(need.of, Captions | AllCaptions) and not facts.captions):
         return None
-    names = {name for name in fact_values(facts, need.of).names if name}
+    source = fact_values(facts, need.of)
+    names = {name for name in source.names if name}
+    if hasattr(need, "named"):
+        values = (value for value in source.values if not isinstance(value, Failure))
+        names = {need.named(given) for value in values for given in need.inputs(value)}
     fingerprint = bound[need.backend].fingerprint
     keys = [value_key(need.kind, fingerprint, parameters(need), name) for name in sorted(names)]
     return len(cache.get(keys)), len(keys)

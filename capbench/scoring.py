@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,6 +137,25 @@ def caution_of(part: Part, scored: Scored, features: Features) -> Caution | None
     return said
 
 
+def details_of(part: Part, features: Features) -> tuple[list[Mapping[str, Any] | None], str]:
+    """What the metric says of each item, None where nothing; and why there is nothing at all, if that is a fault.
+
+    An item that has failed has no details: what it would be said of is not there.
+    """
+    n = len(features.facts.ids)
+    if not hasattr(part.metric, "details"):
+        return [None] * n, ""
+    failed = {item for need in part.needs.values() for item in features.failures(need)}
+    try:
+        said = list(part.metric.details(**arguments(part, features)))
+        if len(said) != n:
+            raise CapbenchError(f"{len(said)} for {n} items")  # noqa: TRY301 -- a fault like those it may raise itself
+        plain = [None if one is None else json.loads(json.dumps(one, allow_nan=False)) for one in said]
+    except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything, and its rows are there
+        return [None] * n, f"{part.metric.name}: its details failed: {type(error).__name__}: {error}"
+    return [None if item in failed else one for item, one in enumerate(plain)], ""
+
+
 def checked(metric: Metric, answer: Any, n: int) -> Rows:
     """The metric's answer as Rows of float64.
 
@@ -179,6 +199,12 @@ def beyond_sums(part: Part, scored: Scored) -> dict[str, stats.Interval]:
     return {name: stats.Interval(value, np.nan, np.nan) for name, value in part.metric.overall(columns).items()}
 
 
+def label_of(part: Part, column: str) -> str:
+    """What a column of a metric is called in tables."""
+    own: str = part.metric.columns[column].label
+    return f"{part.label} {own}" if part.label and len(part.metric.columns) > 1 else part.label or own
+
+
 def summarise(
     part: Part, scored: Scored, found: Mapping[str, stats.Interval], signature: Signature, facts: Facts,
     about: Mapping[str, int], mark: str,
@@ -194,16 +220,11 @@ def summarise(
             continue
         holes = int(np.isnan(scored.rows.columns.get(name, unscored)).sum())
         value, low, high = (x if np.isfinite(x) else None for x in found[name])
-        label = (
-            f"{part.label} {column.label}"
-            if part.label and len(part.metric.columns) > 1
-            else part.label or column.label
-        )
         made.append(
             Summary(
-                metric=part.metric.name, column=name, label=label, better=column.better, value=value, low=low,
-                high=high, n=len(scored.samples) - holes, unscored=holes, outside=outside, empty=about["empty"],
-                cut=about["cut"], signature=signature.text, short=signature.short, mark=mark,
+                metric=part.metric.name, column=name, label=label_of(part, name), better=column.better, value=value,
+                low=low, high=high, n=len(scored.samples) - holes, unscored=holes, outside=outside,
+                empty=about["empty"], cut=about["cut"], signature=signature.text, short=signature.short, mark=mark,
             )
         )  # fmt: skip
     return made

@@ -11,6 +11,7 @@ from capbench.needs import AllCaptions, Captions
 from capbench.protocols import Need
 from capbench.types import Caption
 
+SAMPLE = "models sample with --temperature above 0"
 CURE = "give several captions an image: --samples K (a file holds a list of K for each image, or K entries)"
 
 
@@ -31,10 +32,17 @@ def wanted_samples(captioner: Any, label: str, benchmark: Benchmark, asked: int)
         counts = ", ".join(f"{who} states {n}" for who, n in stated.items())
         raise UsageError(f"how many captions an image? {counts}", "state the same number, or state it once")
     samples = next(iter(stated.values()), 1)
+    refuse_more_than_it_has(captioner, label, samples)
+    return samples
+
+
+def refuse_more_than_it_has(captioner: Any, label: str, samples: int) -> None:
+    """Refuse to ask a captioner with one caption an image, or one inside another, for several."""
+    for one in getattr(captioner, "inner", ()):
+        refuse_more_than_it_has(one.value, one.label, samples * captioner.n)
     if samples > 1 and hasattr(captioner, "needs") and not hasattr(captioner, "sampled"):
         what = f"{label} gives one caption an image, and {samples} are wanted"
         raise UsageError(what, "take another captioner, or --samples 1")
-    return samples
 
 
 def left_out(captioner: Any, benchmark: Benchmark, samples: int) -> tuple[int, str]:
@@ -43,9 +51,15 @@ def left_out(captioner: Any, benchmark: Benchmark, samples: int) -> tuple[int, s
     A benchmark may leave one out for all; a captioner whose captions are references takes away as many as it says.
     """
     by_rule = 1 if benchmark.refs == "leave-one-out" else 0
-    own = samples if getattr(captioner, "leaves_one_out", False) else 0
+    own = taken(captioner, samples)
     mark = "" if own <= by_rule else "leave-one-out" if own == 1 else f"leave-{own}-out"
     return max(by_rule, own), mark
+
+
+def taken(captioner: Any, samples: int) -> int:
+    """How many references of an image a captioner, or one inside it, gives away as captions."""
+    inner = [taken(one.value, samples * captioner.n) for one in getattr(captioner, "inner", ())]
+    return max([samples if getattr(captioner, "leaves_one_out", False) else 0, *inner])
 
 
 def compares(needs: Iterable[Need]) -> bool:
@@ -72,9 +86,14 @@ def notes_on(captions: Sequence[Caption], samples: int) -> list[str]:
     """What a reader of the numbers should know of the captions: how many failed, and whether anything was sampled."""
     failed = sum(c.text is None for c in captions)
     notes = [f"{failed} of {len(captions)} captions failed"] if failed else []
-    texts: dict[str, set[str | None]] = {}
-    for caption in captions:
-        texts.setdefault(caption.id, set()).add(caption.text)
-    if samples > 1 and all(len(own) == 1 for own in texts.values()):
-        notes.append(f"the {samples} captions of each image are one text; models sample with --temperature above 0")
+    if samples > 1 and one_text((c.id, c.text) for c in captions):
+        notes.append(f"the {samples} captions of each image are one text; {SAMPLE}")
     return notes
+
+
+def one_text(texts: Iterable[tuple[str, str | None]]) -> bool:
+    """Whether all texts of an image are one, for every image. texts: (id, text) pairs."""
+    found: dict[str, set[str | None]] = {}
+    for id_, text in texts:
+        found.setdefault(id_, set()).add(text)
+    return all(len(own) == 1 for own in found.values())

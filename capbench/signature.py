@@ -17,7 +17,7 @@ from typing import Any
 from capbench.errors import MissingPart
 
 # fields that name a part of the run
-NAMING_FIELDS = ("encoder", "generator", "parser", "judge", "tokenizer", "bags", "idf")
+NAMING_FIELDS = ("encoder", "generator", "similarity", "parser", "judge", "tokenizer", "bags", "idf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,10 @@ def power_of(difference: float, error: float, *, alpha: float = ALPHA) -> float:
 
 
 def units_needed(difference: float, error: float, units: int) -> float:
-    """How many units would find this difference with the usual power; infinite for no difference.
+    """How many units would find this difference with the usual power; infinite for no difference, NaN not known.
 
     error: the standard error over ``units`` units.
     """
+    if math.isnan(difference) or math.isnan(error):
+        return math.nan
     return math.inf if difference == 0 else math.ceil(units * (detectable(error) / difference) ** 2)

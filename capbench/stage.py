@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capbench.cache import Cache, value_key
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
 from capbench.ragged import Chosen, Words
@@ -30,6 +30,11 @@ class Lazy:
         self._backend, self._device, self._stack, self.executor = backend, device, stack, executor
         self._session: Any = None
 
+    @property
+    def chunk(self) -> int:
+        """Items a cache commit: fewer where the backend says that they are slow to make."""
+        return int(getattr(self._backend, "chunk", CHUNK))
+
     def get(self) -> Any:
         """The open session."""
         if self._session is None:
@@ -37,9 +42,11 @@ class Lazy:
             self._session = self._stack.enter_context(context)
         return self._session
 
-    def elsewhere(self, need: Any, items: Sequence[Any]) -> Iterator[tuple[range, list[Any]]]:
+    def elsewhere(self, need: Any, items: Sequence[Any]) -> Iterator[tuple[Sequence[int], list[Any]]]:
         """The executor's values of items, in chunks: which items, and a value or Failure for each."""
-        made: Iterator[tuple[range, list[Any]]] = self.executor.compute(self._backend, need, items, self._device)
+        made: Iterator[tuple[Sequence[int], list[Any]]] = self.executor.compute(
+            self._backend, need, items, self._device
+        )
         return made
 
 
@@ -85,7 +92,7 @@ class Stage:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
         known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
         names = [name for name in wanted if name not in known]
-        size = CHUNK if self.need.cached else CHEAP_CHUNK
+        size = self.session.chunk if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             missing: list[str] = []
             for start in range(0, len(names), size):
@@ -95,7 +102,7 @@ class Stage:
                 if self.need.cached and self.session.executor is not None:
                     missing += rest
                 elif rest:
-                    found |= self._keep(rest, self._compute([wanted[name] for name in rest]))
+                    found |= self._made(rest, [wanted[name] for name in rest])
                 known |= found
                 bar.update(len(found))
             for which, made in self.session.elsewhere(self.need, [wanted[n] for n in missing]) if missing else ():
@@ -111,7 +118,16 @@ class Stage:
             return {}
         keys = {name: self._key(name) for name in names}
         stored = self.cache.get(list(keys.values()))
-        return {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+        found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _made(self, names: Sequence[str], items: Sequence[Any]) -> dict[str, Any]:
+        """The values of items that this session makes, kept."""
+        try:
+            return self._keep(names, self._compute(items))
+        except Midway as stop:  # what was made before the end is paid for
+            self._keep([names[i] for i in stop.done], list(stop.done.values()))
+            raise
 
     def _keep(self, names: Sequence[str], made: Sequence[Any]) -> dict[str, Any]:
         """Values that were made, by name; in the cache too, but for failures."""
@@ -136,30 +152,55 @@ class Stage:
 def one_each(
     call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
 ) -> Sequence[Any]:
-    """Call a plugin on a batch; a batch that raises is tried item by item, so that one item costs only itself.
+    """Call a plugin on a batch; one that raises is halved until the item is found, so that it costs only itself.
 
     proven: whether it has worked before; if not, failing on every item is its own fault and raises.
 
     Raises:
         CapbenchError: it never worked, or gave another number of values than items.
     """
+    made, error = attempt(call, items, name)
+    if error is not None:
+        made = in_halves(call, items, name, error)
+        if not proven and all(isinstance(value, Failure) for value in made):
+            raise CapbenchError(f"{name} failed on every item: {words_of(error)}") from error
+    return made
+
+
+def attempt(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str
+) -> tuple[Sequence[Any], Exception | None]:
+    """The values of a batch, or what was raised; frames that would keep a full memory in use are let go."""
     try:
         made = call(items)
         made = [made] if isinstance(made, str) else list(made)
     except CapbenchError:
         raise
-    except Exception as error:
-        made = [alone(call, item) for item in items]
-        if not proven and all(isinstance(value, Failure) for value in made):
-            raise CapbenchError(f"{name} failed on every item: {type(error).__name__}: {error}") from error
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is halved until an item is left
+        return [], error.with_traceback(None) if out_of_memory(error) else error
     if len(made) != len(items):
         raise CapbenchError(f"{name} gave {len(made)} values for {len(items)} items")
-    return made
+    return made, None
 
 
-def alone(call: Callable[[Sequence[Any]], Sequence[Any]], item: Any) -> Any:
-    """The value of one item, or a Failure with the exception's words."""
-    try:
-        return call([item])[0]
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin raises is this item's reason
-        return Failure(f"{type(error).__name__}: {error}")
+def in_halves(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, error: Exception
+) -> list[Any]:
+    """The values of a batch that raised, half by half; an item that raises alone is a Failure with its words."""
+    if len(items) == 1:
+        return [Failure(words_of(error))]
+    values: list[Any] = []
+    for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+        made, again = attempt(call, half, name)
+        values += made if again is None else in_halves(call, half, name, again)
+    return values
+
+
+def words_of(error: Exception) -> str:
+    """An exception in words."""
+    return f"{type(error).__name__}: {error}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a batch was too large: MemoryError, or a class called OutOfMemoryError."""
+    return isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)

@@ -5,6 +5,7 @@
     scores.parquet  every number of every item, in long form
     summary.json    one record a number of the table
     tags.parquet    what the items are grouped by, where the dataset says so
+    details/        what metrics say of each item beside their numbers (``capbench.details``)
 
 Whole files are written under a fixed temporary name and renamed, so a kill leaves either the old or
 the new one, and the next run overwrites the temporary one. ``docs/run-folder.md`` is the format.
@@ -14,14 +15,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capbench import codec
-from capbench.errors import BadData, CapbenchError, Fault, UsageError
+from capbench.errors import BadData, CapbenchError, Fault, UsageError, cannot_write
 from capbench.signature import digest
 from capbench.tables import Scored, from_table, item_names, long_table, safe, tag_table, tags_from
 from capbench.types import Caption, Group, Summary
@@ -121,14 +123,28 @@ class Run:
         return found[0].value
 
 
+def slug(text: str) -> str:
+    """A text as part of a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:60] or "run"
+
+
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: temporary name, sync, rename."""
+    """Replace a file as a whole: temporary name, sync, rename.
+
+    Raises:
+        CannotWrite: the disk is full, or gone; the file is as it was.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise cannot_write(path, error) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -196,21 +212,36 @@ def read_record(folder: Path) -> Record:
 
 
 def caption_line(caption: Caption) -> str:
-    """A line of captions.jsonl; every character that ends a line somewhere is escaped."""
-    return json.dumps(asdict(caption), ensure_ascii=True, allow_nan=False) + "\n"
+    """A line of captions.jsonl; every character that ends a line somewhere is escaped. ``noted`` stands where known."""
+    values = asdict(caption)
+    if not caption.noted:
+        del values["noted"]
+    return json.dumps(values, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 class CaptionLog:
     """captions.jsonl, open for appending; each batch is on the disk when ``append`` returns."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / CAPTIONS).open("ab")
+        self._path = folder / CAPTIONS
+        self._file = self._path.open("ab", buffering=0)
 
     def append(self, captions: Iterable[Caption]) -> None:
-        """Write a batch and sync it."""
-        self._file.write("".join(map(caption_line, captions)).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write a batch and sync it; of one that cannot be written as a whole nothing stays.
+
+        Raises:
+            CannotWrite: the disk is full, or gone.
+        """
+        rest = memoryview("".join(map(caption_line, captions)).encode())
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), size)
+            raise cannot_write(self._path, error) from error
 
     def close(self) -> None:
         """Let go of the file."""

@@ -7,7 +7,7 @@ first, which costs more than everything else that a small run does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +23,17 @@ TAG_COLUMNS = ("item", "tag", "value")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One metric's rows, with reasons for unscored ones. reasons: row -> why; samples: each row's sample."""
+    """One metric's rows, with reasons for unscored ones. reasons: row -> why; samples: each row's sample.
+
+    details: what the metric says of items beside its numbers, by their ids; of a run that is read from its folder
+    they are read on their own (``capbench.details``).
+    """
 
     key: str
     rows: Rows
     reasons: Mapping[int, str]
     samples: np.ndarray[Any, np.dtype[np.int64]]
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def long_table(scored: Sequence[Scored], ids: Sequence[str]) -> Any:

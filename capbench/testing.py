@@ -16,12 +16,14 @@ import numpy as np
 
 from capbench.cache import open_cache
 from capbench.errors import CapbenchError
+from capbench.images import load
 from capbench.needs import Bags
+from capbench.protocols import USES
 from capbench.resolve import closure
 from capbench.scoring import Part, signature_of
 from capbench.several import looked_at
 from capbench.trial import ITEMS, Findings, Trial, small_world, subset
-from capbench.types import Failure, Generation, ImageRef, Request, Rows, Sample
+from capbench.types import Answer, Failure, Generation, ImageRef, Request, Rows, Sample
 
 TOLERANCE = 1e-6
 MISSING = "no caption in this test"
@@ -210,7 +212,8 @@ def session_calls(
         return [None if i in encoded.failures else np.asarray(row) for i, row in enumerate(encoded.vectors)]
 
     def pixels(images: Sequence[Any]) -> list[Any]:
-        return [None if isinstance(image, Failure) else np.asarray(image, np.float64) for image in images]
+        found = [load(image) if isinstance(image, ImageRef) else image for image in images]
+        return [None if isinstance(image, Failure) else np.asarray(image, np.float64) for image in found]
 
     calls: dict[str, list[tuple[str, Callable[[Sequence[Any]], Sequence[Any]], Sequence[Any]]]] = {
         "encoder": [
@@ -220,6 +223,7 @@ def session_calls(
         "tokenizer": [("tokenize", lambda part: session.tokenize(part), texts)],  # noqa: PLW0108 -- looked up for its kind only
         "parser": [("parse", lambda part: session.parse(part), texts)],  # noqa: PLW0108 -- the same
         "generator": [("paint", lambda part: pixels(session.paint(part, [0] * len(part))), texts)],
+        "similarity": [("compare", lambda part: session.compare(part, [pictures[0]] * len(part)), pictures)],
     }
     return calls.get(kind, [])
 
@@ -266,6 +270,13 @@ def check_captioner(captioner: Any) -> list[str]:
     problem = captioner.check()
     if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
         return found.close(name)
+    strange = set(getattr(captioner, "uses", ())) - set(USES)
+    found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")
+    if hasattr(captioner, "inner"):
+        for one in captioner.inner:
+            check_captioner(one.value)
+        found.expect(captioner.inner, "the captioners inside keep their promises")
+        return found.close(name)
     if hasattr(captioner, "needs"):
         arguments = set(inspect.signature(captioner.captions).parameters)
         found.expect(arguments == set(captioner.needs), "the arguments of captions are the names of its needs")
@@ -274,12 +285,17 @@ def check_captioner(captioner: Any) -> list[str]:
     with captioner.open("cpu") as session:
         first = session.caption(requests, Generation())
         found.expect(len(first) == len(requests), "one answer a request", f"{len(first)} for {len(requests)}")
-        found.expect(all(isinstance(a, str | Failure) for a in first), "every answer is text or a Failure")
         found.expect(
-            list(first) == list(session.caption(requests, Generation())),
-            "the same requests get the same answers",
+            all(isinstance(a, str | Answer | Failure) for a in first), "every answer is text, an Answer or a Failure"
         )
+        again = session.caption(requests, Generation())
+        found.expect([*map(said, first)] == [*map(said, again)], "the same requests get the same answers")
     return found.close(name)
+
+
+def said(answer: Any) -> Any:
+    """What an answer says, without what it took to make it."""
+    return (answer.text, answer.reason) if isinstance(answer, Answer) else answer
 
 
 def check_dataset(dataset: Any) -> list[str]:

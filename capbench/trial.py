@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from capbench import plugins
-from capbench.bags import make_bags
+from capbench.bags import RECIPES, make_bags
 from capbench.benchmark import Benchmark
 from capbench.cache import Cache
 from capbench.errors import CheckFailed
@@ -26,6 +26,7 @@ WORLD = f"scenes(n={ITEMS}, seed=7)"
 STAND_INS = {
     "encoder": "scenes",
     "generator": "scenes_painter",
+    "similarity": "psnr",
     "parser": "scenes_parser",
     "tokenizer": "whitespace",
 }
@@ -109,8 +110,10 @@ class Trial:
 
 
 def blocks(facts: Facts, name: str) -> BagSet:
-    """Galleries of seven, whatever the metric's own are called."""
-    return replace(make_bags(BAGS, BAGS, facts.ids), name=name)
+    """Galleries of seven, whatever the metric's own are called; those of a recipe with a size are made as it says."""
+    head, call, _ = name.partition("(")
+    recipe = name if call and head in RECIPES else BAGS
+    return replace(make_bags(recipe, recipe, facts.ids), name=name)
 
 
 def subset(facts: Facts, order: Any) -> Facts:

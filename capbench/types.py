@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
+Box = tuple[float, float, float, float]  # left, top, width, height in pixels of the picture
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """A picture by its path; ``digest`` is blake2b of the file's bytes, "" when it cannot be read.
@@ -29,27 +32,45 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a dataset gives: an id, perhaps a picture, references, and free tags for grouping."""
+    """What a dataset gives: an id, perhaps a picture, references, and free tags for grouping.
+
+    regions: what part of the picture the references are of (none: all of it). history: what its user said before.
+    length: how many words are wanted (0: it is not said).
+    """
 
     id: str
     image: ImageRef | None = None
     references: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    regions: tuple[Box, ...] = ()
+    history: tuple[str, ...] = ()
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a captioner is asked. ``context`` holds the other pictures of a pair or bag."""
+    """What a captioner is asked. ``context`` holds the other pictures of a pair or bag.
+
+    prompt: ``Generation.prompt`` with its fields filled in for this item. regions, history, length: as in ``Sample``.
+    """
 
     id: str
     image: ImageRef | None
     context: tuple[ImageRef, ...] = ()
     sample: int = 0
+    prompt: str = ""
+    regions: tuple[Box, ...] = ()
+    history: tuple[str, ...] = ()
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The decoding parameters that every captioner understands; its own are its fields."""
+    """The decoding parameters that every captioner understands; its own are its fields.
+
+    prompt: the command's, else the benchmark's, as a template (``capbench.prompts``). max_tokens: 0 for the
+    captioner's own limit.
+    """
 
     prompt: str = ""
     max_tokens: int = 0
@@ -65,9 +86,30 @@ class Failure:
     reason: str
 
 
+Noted = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A session's answer where more is known of it than its text. text None: it failed, and ``reason`` says why.
+
+    noted: what its making took, by the names of ``docs/run-folder.md`` (tokens_in, tokens_out, attempts, cost,
+    finish). seconds: what it took alone, where others were made at the same time (0: the batch's are shared out).
+    """
+
+    text: str | None
+    reason: str = ""
+    noted: Noted = field(default_factory=dict)
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """One answer of a captioner; ``text`` is None when and only when ``status`` is "failed"."""
+    """One answer of a captioner; ``text`` is None when and only when ``status`` is "failed".
+
+    reason: why it failed; of one that did not, what is to be known of how it came about, mostly "".
+    noted: as in ``Answer``; empty for captioners that say nothing of it.
+    """
 
     id: str
     text: str | None
@@ -75,6 +117,7 @@ class Caption:
     reason: str = ""
     seconds: float = 0.0
     sample: int = 0
+    noted: Noted = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

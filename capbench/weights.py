@@ -41,13 +41,16 @@ def stamped_digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
     return state.hexdigest()
 
 
-def hub_file(model: str, name: str) -> Path | None:
-    """A file of a model in the hub's cache; None where it is not there, or ``model`` cannot be a hub id."""
+def hub_file(model: str, name: str, revision: str = "") -> Path | None:
+    """A file of a model in the hub's cache; None where it is not there, or ``model`` cannot be a hub id.
+
+    revision: a branch, tag or commit ("": the main branch).
+    """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(model, name)
+        found = try_to_load_from_cache(model, name, revision=revision or None)
     except HFValidationError:
         return None
     return Path(found) if isinstance(found, str) else None

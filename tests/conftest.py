@@ -132,9 +132,27 @@ def tiny_bert(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """tiny(NAME) -> the folder of a small seeded dual encoder; the names are the functions of tiny_models.py."""
-    for module, extra in (("torch", "clip"), ("open_clip", "clip"), ("transformers", "hf"), ("onnxscript", "export")):
-        pytest.importorskip(module, reason=f"pip install 'capbench[{extra}]': this test loads a small model")
-    found = importlib.util.spec_from_file_location("tiny_models", ROOT / "tests" / "tiny_models.py")
+    return maker("tiny_models", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_captioner(tmp_path_factory):
+    """tiny_captioner(NAME) -> the folder of a small seeded captioner; the names are those of tiny_captioners.py."""
+    return maker("tiny_captioners", tmp_path_factory)
+
+
+def maker(module, tmp_path_factory):
+    """name -> the folder that the function of that name in a file of this folder makes, once."""
+    needed = (
+        ("torch", "clip"),
+        ("open_clip", "clip"),
+        ("transformers", "hf"),
+        ("onnxscript", "export"),
+        ("num2words", "hf"),
+    )
+    for name, extra in needed:
+        pytest.importorskip(name, reason=f"pip install 'capbench[{extra}]': this test loads a small model")
+    found = importlib.util.spec_from_file_location(module, ROOT / "tests" / f"{module}.py")
     models = importlib.util.module_from_spec(found)
     found.loader.exec_module(models)
     made = {}
@@ -145,3 +163,26 @@ def tiny(tmp_path_factory):
         return made[name]
 
     return make
+
+
+@pytest.fixture
+def random_alexnet(tmp_path, monkeypatch) -> Path:
+    """Random weights of AlexNet where torch's hub would have put the real ones, which LPIPS looks at pictures with."""
+    torch = pytest.importorskip("torch", reason="pip install 'capbench[lpips]': this test loads a small model")
+    torchvision = pytest.importorskip("torchvision", reason="pip install 'capbench[lpips]'")
+    pytest.importorskip("lpips", reason="pip install 'capbench[lpips]'")
+    place = tmp_path / "torch" / "hub" / "checkpoints"
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(torchvision.models.alexnet(weights=None).state_dict(), place / "alexnet-owt-7be5be79.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return place
+
+
+@pytest.fixture(scope="session")
+def loopback():
+    """The module of tests/loopback.py: a chat server that misbehaves as it is told."""
+    found = importlib.util.spec_from_file_location("loopback", ROOT / "tests" / "loopback.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module

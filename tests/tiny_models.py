@@ -97,6 +97,69 @@ def siglip2_folder(folder: Path) -> Path:
     return folder
 
 
+def painter_folder(folder: Path, checker: bool = False) -> Path:
+    """A Stable Diffusion of a few thousand parameters that paints 32 x 32 pixels; checker: with one that objects."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    tokenizer = letters(77)
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        )
+    )  # fmt: skip
+    livened(text)
+    unet = UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=16, in_channels=4, out_channels=4, norm_num_groups=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32, attention_head_dim=4,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(8, 16), in_channels=3, out_channels=3, latent_channels=4, norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    )  # fmt: skip
+    guarded = safety_checker() if checker else (None, None)
+    pipe = StableDiffusionPipeline(
+        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
+        safety_checker=guarded[0], feature_extractor=guarded[1], requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.save_pretrained(folder)
+    return folder
+
+
+def guarded_painter_folder(folder: Path) -> Path:
+    """The same with a safety checker that objects to everything."""
+    return painter_folder(folder, checker=True)
+
+
+def safety_checker():
+    """Stable Diffusion's checker, small, with thresholds below any cosine."""
+    import torch
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessorPil
+
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision(), projection_dim=24))
+    with torch.no_grad():
+        checker.concept_embeds_weights.fill_(-2)
+    return checker, CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+
+
+def dino_folder(folder: Path) -> Path:
+    """A transformers DINOv2: pictures only."""
+    import torch
+    from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    seen = vision()
+    seen.pop("intermediate_size")
+    Dinov2Model(Dinov2Config(**seen)).save_pretrained(folder)
+    BitImageProcessorPil(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
 def export_folder(folder: Path) -> Path:
     """The open_clip model of ``open_clip_folder``, exported."""
     from capbench import exporting
@@ -145,4 +208,59 @@ def words():
     return PreTrainedTokenizerFast(
         tokenizer_object=made, eos_token="</s>", pad_token="<pad>", unk_token="<unk>", padding_side="right",
         model_input_names=["input_ids"],
+    )  # fmt: skip
+
+
+def llava_folder(folder: Path) -> Path:
+    """A transformers LLaVA with its processor and chat template: pictures and prompts into words without sense."""
+    import torch
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    torch.manual_seed(0)
+    tokenizer = spoken()
+    text = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**vision()), text_config=text, image_token_index=
+        tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1, image_seq_length=16,
+    )  # fmt: skip
+    model = LlavaForConditionalGeneration(config)
+    livened(model)
+    model.save_pretrained(folder)
+    square = {"height": 32, "width": 32}
+    LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square), tokenizer, patch_size=8,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1, image_token="<image>",
+        chat_template=(
+            "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image> {% else %}"
+            "{{ c['text'] }} {% endif %}{% endfor %}{% endfor %}"
+        ),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def spoken():
+    """A tokenizer of whole words that can be read back, and knows a picture's place."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["<pad>", "<s>", "</s>", "<unk>", *WORDS]
+    made = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        additional_special_tokens=["<image>"], padding_side="left",
     )  # fmt: skip

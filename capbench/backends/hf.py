@@ -1,4 +1,7 @@
-"""Encoders of transformers: CLIP, also with a longer context, SigLIP and SigLIP 2; no code of a model's own is run."""
+"""Encoders of transformers: CLIP, also with a longer context, SigLIP and SigLIP 2, and of pictures alone DINO and ViT.
+
+No code of a model's own is run.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,24 @@ from typing import Any, ClassVar
 import numpy as np
 
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
-from capbench.backends.pixels import Pixels, of_transformers
+from capbench.backends.pixels import of_transformers
 from capbench.backends.routes import opened, route_problem
-from capbench.backends.torch_towers import Loaded, precision_problem, tower
-from capbench.errors import CapbenchError, MissingPart
+from capbench.backends.torch_towers import Loaded, tower
+from capbench.errors import BadData, CapbenchError, MissingPart
 from capbench.protocols import Problem
+from capbench.torch_places import precision_problem
 from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 LIBRARIES = ("torch", "transformers")
 INSTALL = "pip install 'capbench[hf]'"
+PICTURES_ONLY = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit")  # their first token is the class token
 
 
 @dataclass(frozen=True, slots=True)
 class Hf:
-    """A transformers model with ``get_image_features`` and ``get_text_features``.
+    """A transformers model with ``get_image_features`` and ``get_text_features``, or of pictures alone.
+
+    Of the latter (DINOv2, DINOv3, DINO and ViT) the vector is the last layer's class token, after its normalisation.
 
     model: a hub id that is in the hub's cache, or a folder that ``save_pretrained`` wrote, with the tokenizer and
     the image processor in it. precision, runtime, batch, threads: as for ``open_clip``.
@@ -102,32 +109,50 @@ def loaded(folder: Path) -> Loaded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of deprecations inside the library
             model = AutoModel.from_pretrained(folder, dtype=torch.float32, **local)
-            cut_up = AutoTokenizer.from_pretrained(folder, **local)
+            pictures_only = model.config.model_type in PICTURES_ONLY
+            cut_up = None if pictures_only else AutoTokenizer.from_pretrained(folder, **local)
             shown = AutoImageProcessor.from_pretrained(folder, backend="pil", **local)
     except Exception as error:  # whatever a folder can hold
         raise CapbenchError(
             f"transformers cannot load {folder}: {type(error).__name__}: {error}",
             "the folder needs the model, its tokenizer and its image processor; SigLIP also: pip install sentencepiece",
         ) from error
+    if pictures_only:
+        return of_pictures(model, shown)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise CapbenchError(f"{type(model).__name__} in {folder} does not encode both pictures and texts")
     context = int(model.config.text_config.max_position_embeddings)
     image = tower(model, lambda arrays: pooled(model.get_image_features(**arrays)))
     text = tower(model, lambda arrays: pooled(model.get_text_features(**arrays)))
 
-    def prepare(picture: Any) -> Arrays:
-        found = shown(images=picture, return_tensors="np")
-        return {name: np.asarray(found[name])[0] for name in shown.model_input_names}
-
     def fast() -> tuple[Any, str]:
         from capbench.backends.export import of_fast
 
         return of_fast(cut_up, context), ""
 
-    def pixels() -> Pixels:
-        return of_transformers(shown)
+    return Loaded(image, text, Shower(shown), Cutter(cut_up, context), lambda: of_transformers(shown), fast)
 
-    return Loaded(image, text, prepare, Cutter(cut_up, context), pixels, fast)
+
+def of_pictures(model: Any, shown: Any) -> Loaded:
+    """An encoder of pictures alone; texts are refused in words."""
+
+    def refuse(*_: Any) -> Any:
+        raise BadData(f"{type(model).__name__} encodes pictures and no texts", cure="give an encoder of both")
+
+    image = tower(model, lambda arrays: model(**arrays).last_hidden_state[:, 0])
+    return Loaded(image, tower(model, refuse), Shower(shown), refuse, lambda: of_transformers(shown), refuse)
+
+
+class Shower:
+    """A transformers image processor: one picture -> its arrays, by the names that the model takes."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+
+    def __call__(self, picture: Any) -> Arrays:
+        """The arrays of one picture."""
+        found = self._processor(images=picture, return_tensors="np")
+        return {name: np.asarray(found[name])[0] for name in self._processor.model_input_names}
 
 
 class Cutter:

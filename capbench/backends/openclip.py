@@ -18,9 +18,10 @@ import numpy as np
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
 from capbench.backends.pixels import Pixels, of_open_clip
 from capbench.backends.routes import opened, route_problem
-from capbench.backends.torch_towers import Loaded, precision_problem, tower
+from capbench.backends.torch_towers import Loaded, tower
 from capbench.errors import BadData, CapbenchError
 from capbench.protocols import Problem
+from capbench.torch_places import precision_problem
 from capbench.weights import DESCRIPTIONS, files, files_digest, hub_file
 
 INSTALL = "pip install 'capbench[clip]'"

@@ -1,4 +1,4 @@
-"""Dual encoders on torch: devices, precision, and one forward pass. Imported only when a model is loaded."""
+"""Dual encoders on torch: one forward pass of each half. Imported only when a model is loaded."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from capbench.backends.encoding import Arrays, Session, Tokens, Towers, session
 from capbench.backends.pixels import Pixels
-from capbench.errors import MissingPart
-from capbench.protocols import Problem
+from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from capbench.types import Floats
-
-PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +49,6 @@ def tower(model: Any, call: Callable[[Any], Any]) -> Any:
     return Tower()
 
 
-def precision_problem(precision: str) -> Problem | None:
-    """Whether there is such a precision."""
-    if precision in PRECISIONS:
-        return None
-    return Problem(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}", "leave it out for fp32")
-
-
 @contextmanager
 def torch_session(loaded: Loaded, device: str, precision: str, batch: int, threads: int) -> Iterator[Session]:
     """A session of a loaded model. Half precision computes whole batches, whose numbers depend on their size."""
@@ -70,25 +60,6 @@ def torch_session(loaded: Loaded, device: str, precision: str, batch: int, threa
     towers = Towers(loaded.prepare, see, loaded.tokenize, read, whole=precision != "fp32")
     with session(towers, batch, threads) as opened:
         yield opened
-
-
-def usable(device: str) -> Any:
-    """The device.
-
-    Raises:
-        MissingPart: torch does not know it, or it is not there.
-    """
-    import torch
-
-    try:
-        place = torch.device(device)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise MissingPart(
-            f"torch cannot use the device {device!r}: {reason}", "use --device cpu, cuda or mps"
-        ) from error
-    return place
 
 
 def forward(module: Any, place: Any, kind: Any) -> Callable[[Arrays], Floats]:
@@ -107,13 +78,6 @@ def forward(module: Any, place: Any, kind: Any) -> Callable[[Arrays], Floats]:
     return run
 
 
-@contextmanager
-def full_precision(place: Any, kind: Any) -> Iterator[None]:
-    """Keep a GPU from rounding float32 to TF32 in convolutions, which torch allows by default."""
-    import torch
-
-    if place.type != "cuda" or kind is not torch.float32:
-        yield
-        return
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
+__all__ = [
+    "PRECISIONS", "Loaded", "forward", "full_precision", "precision_problem", "torch_session", "tower", "usable",
+]  # fmt: skip

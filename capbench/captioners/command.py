@@ -1,8 +1,8 @@
 """Any program as a captioner: one JSON object a line in, one a line out, matched by id.
 
-A line in: ``{"id", "image", "context", "prompt", "max_tokens", "temperature", "beams", "seed", "sample",
-"left"}``. ``sample`` is 0 to k - 1 where k captions of each image are wanted, and ``seed`` the run's plus it.
-``left`` counts the lines of the batch that are still to come, for programs that batch. A line out:
+A line in: ``{"id", "image", "context", "prompt", "max_tokens", "temperature", "beams", "seed", "sample", "regions",
+"history", "length", "left"}``. ``sample`` is 0 to k - 1 where k captions of each image are wanted, and ``seed`` the
+run's plus it. ``left`` counts the lines of the batch that are still to come, for programs that batch. A line out:
 ``{"id", "caption"}`` or ``{"id", "error"}``, in any order within a batch, flushed. What the program
 writes to standard error is kept for messages only.
 """
@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from capbench.captioners.program import Session
 from capbench.errors import UsageError
-from capbench.protocols import Problem
+from capbench.protocols import USES, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Command:
     """
 
     name: ClassVar[str] = "command"
+    uses: ClassVar[frozenset[str]] = frozenset(USES)  # what the program does with it, it alone knows
 
     program: str
     batch: int = 8

@@ -296,12 +296,15 @@ def line(request: Request, params: Generation, left: int) -> bytes:
         "id": request.id,
         "image": None if request.image is None else absolute(request.image),
         "context": [absolute(ref) for ref in request.context],
-        "prompt": params.prompt,
+        "prompt": request.prompt or params.prompt,
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,
         "beams": params.beams,
         "seed": params.seed,
         "sample": request.sample,
+        "regions": [list(box) for box in request.regions],
+        "history": list(request.history),
+        "length": request.length,
         "left": left,
     }
     return json.dumps(asked).encode("ascii") + b"\n"

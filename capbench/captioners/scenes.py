@@ -125,6 +125,7 @@ class Speaker:
     """
 
     name: ClassVar[str] = "speaker"
+    uses: ClassVar[frozenset[str]] = frozenset({"temperature", "seed"})
     flaw: str = "none"
     seed: int = 0
 

@@ -10,6 +10,7 @@ from capbench.cli.shared import (
     backend_option,
     bindings,
     by_option,
+    computed,
     echo,
     executor_of,
     executor_options,
@@ -92,8 +93,6 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         echo(numbers_table(result.asked) if result.asked else "captions only: no references, and no metric was named")
         if shown.groups:
             echo("\n" + group_tables.one_run(shown.groups))
-        made = sum(work.made for work in result.work if work.need.cached)
-        new = f"{result.captioned} captions, {result.scored} metrics and {made} cached values were computed"
-        click.echo(f"{result.run.folder}: {new}", err=True)
+        click.echo(computed(result), err=True)
     tell(result.run.record.notes)
     engine.refuse_unscored(result.run, result.asked, max_missing)

@@ -10,6 +10,7 @@ import click
 from capbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from capbench.engine import Result
     from capbench.ray_executor import Ray
     from capbench.types import Summary
 
@@ -155,6 +156,14 @@ def numbers_table(summaries: Sequence[Summary]) -> str:
 def echo(text: str) -> None:
     """Print on stdout, whatever characters the text has."""
     click.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def computed(result: Result) -> str:
+    """Where a run is, and what was computed for it."""
+    made = sum(work.made for work in result.work if work.need.cached)
+    where = result.run.folder or f"{result.run.record.label}, scored from the captions that it keeps"
+    captions = "" if result.run.folder is None else f"{result.captioned} captions, "
+    return f"{where}: {captions}{result.scored} metrics and {made} cached values were computed"
 
 
 def tell(notes: Iterable[str]) -> None:

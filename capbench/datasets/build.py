@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from capbench.datasets.asked import Places
 from capbench.errors import BadData, Fault, MissingPart
-from capbench.images import reference
+from capbench.images import names_in, reference
 from capbench.records import Record, read_ids
 from capbench.types import Failure, ImageRef, Sample
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".jp2", ".avif"})
 COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?0*(\d+)")
 SHOWN = 3
 READERS = 4
+NOWHERE = Places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ def pictures(folder: str | Path) -> Pictures:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise MissingPart(f"the image folder {folder} {what}", "give the folder that holds the pictures")
-    paths = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES]
-    names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+    names = names_in(root)
     stems: dict[str, list[str]] = {}
     numbers: dict[str, list[str]] = {}
     for name in names:
@@ -66,13 +66,14 @@ def frozen(lists: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def build(
-    records: Sequence[Record], *, source: str, images: str | Path = "", ids: str = "", id_field: str = ""
-) -> tuple[Sample, ...]:
+    records: Sequence[Record], *, source: str, images: str | Path = "", ids: str = "", id_field: str = "",
+    places: Places = NOWHERE,
+) -> tuple[Sample, ...]:  # fmt: skip
     """One sample a record, in the file's order or that of ``ids``.
 
     images: the folder of the pictures; "" for samples without pictures. A picture that is not there is an
     ImageRef without a digest: its item stays, and ends unscored wherever a picture is needed.
-    ids: a file that names the items to take, in its order.
+    ids: a file that names the items to take, in its order. places: where regions, history and lengths stand.
 
     Raises:
         MissingPart: no such folder or file.
@@ -81,19 +82,21 @@ def build(
     """
     chosen = subset(records, ids, source, id_field) if ids else list(records)
     faults = reference_faults(chosen)
-    places = found_pictures(chosen, images, source, faults) if str(images) else [None] * len(chosen)
+    asked = [places.of(record, faults) for record in chosen]
+    paths = found_pictures(chosen, images, source, faults) if str(images) else [None] * len(chosen)
     if faults:
         raise BadData(f"{source} cannot be used, {len(faults)} fault(s):", faults)
     with ThreadPoolExecutor(READERS) as readers:
-        refs = list(readers.map(optional_reference, places))
+        refs = list(readers.map(optional_reference, paths))
     return tuple(
         Sample(
             record.id,
             ref,
             tuple(text for text in record.texts if isinstance(text, str)),
             ({"split": record.split} if record.split else {}) | dict(record.tags),
+            **said,
         )
-        for record, ref in zip(chosen, refs, strict=True)
+        for record, ref, said in zip(chosen, refs, asked, strict=True)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from capbench.datasets.asked import Places
 from capbench.datasets.build import build, pictures
 from capbench.errors import BadData, UsageError
 from capbench.records import Record, names_in, read
@@ -26,6 +27,8 @@ class Folder:
     field, id_field: where references and ids stand in the file, dotted for nested objects; several fields,
     with commas between them, are several references.
     tags: columns by which tables can be split, as in ``'category'``; several with commas.
+    regions, history, length: keys of what a captioner is told of an item: a box ``[left, top, width, height]`` in
+    pixels (or several) that the references are of, the turns of a talk before it, how many words are wanted.
     references: False for a file that only lists the pictures, as those of hidden test sets do.
 
     TextCaps is ``folder(captions='TextCaps_0.1_val.json', field='caption_str', id_field='image_id')``: a row a
@@ -45,6 +48,9 @@ class Folder:
     id_field: str = ""
     tags: str = ""
     references: bool = True
+    regions: str = ""
+    history: str = ""
+    length: str = ""
 
     def load(self) -> Sequence[Sample]:
         """All samples, in the file's order, by name where there is no file, or in that of ``ids``.
@@ -55,10 +61,16 @@ class Folder:
             BadData: every fault of the files.
         """
         file = self.captions or self.metadata()
-        if self.tags and not file:
-            raise UsageError(f"there is no file for tags={self.tags!r} to stand in", "give it with captions=")
+        for name, value in (("tags", self.tags), *self.places._asdict().items()):
+            if value and not file:
+                raise UsageError(f"there is no file for {name}={value!r} to stand in", "give it with captions=")
         records = self.read(file) if file else self.listed()
-        return build(records, source=file or self.images, images=self.images, ids=self.ids)
+        return build(records, source=file or self.images, images=self.images, ids=self.ids, places=self.places)
+
+    @property
+    def places(self) -> Places:
+        """Where it stands what is asked of an item."""
+        return Places(self.regions, self.history, self.length)
 
     def read(self, file: str) -> Sequence[Record]:
         """The records of the captions file; several rows of one picture are its several references."""
@@ -69,6 +81,7 @@ class Folder:
             want="references" if self.references else "nothing",
             repeats=True,
             tags=names_in(self.tags),
+            asked=self.places.named,
         )
 
     def metadata(self) -> str:

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -114,20 +114,25 @@ class Index:
 
     def synsets(self, word: str) -> frozenset[int]:
         """The synonym sets of a word and of what WordNet's rules make of it."""
-        own = self.synonyms.of(word) or frozenset()
-        irregular = self.exceptions.of(word)
-        return own | (self.regular(word) if irregular is None else irregular)
+        return synsets_of(word, self.synonyms.of, self.exceptions.of)
 
-    def regular(self, word: str) -> frozenset[int]:
-        """The synonym sets of the first base form that exists, by suffix."""
-        if len(word) < 3 or word.endswith("ss"):
-            return frozenset()
-        for suffix, end in SUFFIXES:
-            if word.endswith(suffix):
-                found = self.synonyms.of(word[: -len(suffix)] + end)
-                if found is not None:
-                    return found
-        return frozenset()
+
+Lookup = Callable[[str], frozenset[int] | None]
+
+
+def synsets_of(word: str, synonyms: Lookup, exceptions: Lookup) -> frozenset[int]:
+    """The synonym sets of a word and of its base form: the irregular one, else the first that exists by suffix."""
+    irregular = exceptions(word)
+    if irregular is None:
+        found = (synonyms(form) for form in base_forms(word))
+        irregular = next((sets for sets in found if sets is not None), frozenset())
+    return (synonyms(word) or frozenset()) | irregular
+
+
+def base_forms(word: str, suffixes: Sequence[tuple[str, str]] = SUFFIXES) -> Iterator[str]:
+    """What a word may be a form of, by WordNet's rules and in their order."""
+    if len(word) >= 3 and not word.endswith("ss"):
+        yield from (word[: -len(suffix)] + end for suffix, end in suffixes if word.endswith(suffix))
 
 
 def word_hash(word: str) -> int:
@@ -165,6 +170,7 @@ def open_index(folder: Path) -> Index:
 
 
 GROUPS = ("synonyms", "exceptions")
+WORDNET = ("synsets", "exceptions")
 
 
 def build(files: Files, folder: Path) -> None:
@@ -197,11 +203,9 @@ def read_jar(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         def lines(name: str) -> list[str]:
             return jar.read(name).decode("utf-8").splitlines()
 
-        synonyms = {word: set(map(int, sets.split())) for word, sets in pairs(lines("synonym/english.synsets"))}
-        bases: dict[str, set[int]] = {}
-        for base, forms in pairs(lines("synonym/english.exceptions")):
-            for form in forms.split():
-                bases.setdefault(form, set()).update(synonyms.get(base, ()))
+        known, irregular = read_wordnet(jar)
+        synonyms = {word: set(map(int, sets.split())) for word, sets in known.items()}
+        bases = {form: {one for base in own for one in synonyms.get(base, ())} for form, own in irregular.items()}
         lists = {
             "functions": lines("function/english.words"),
             "prefixes": dict(prefix_kinds(lines("nonbreaking/english.prefixes"))),
@@ -213,6 +217,20 @@ def read_jar(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays[f"{name}_starts"] = np.cumsum([0, *(len(sets) for _, sets in rows)], dtype=np.int64)
         arrays[f"{name}_values"] = np.array([value for _, sets in rows for value in sets], np.int32)
     return arrays, lists
+
+
+def read_wordnet(jar: zipfile.ZipFile) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """WordNet 3.0 as METEOR has it: word -> its synonym sets as written; irregular form -> its base forms.
+
+    Words of a phrase are joined by "_". A set is the number of WordNet's file of its part of speech, without the part
+    of speech, so that a few sets of different files have one number.
+    """
+    synonyms, exceptions = (jar.read(f"synonym/english.{name}").decode("utf-8").splitlines() for name in WORDNET)
+    bases: dict[str, list[str]] = {}
+    for base, forms in pairs(exceptions):
+        for form in forms.split():
+            bases.setdefault(form, []).append(base)
+    return dict(pairs(synonyms)), bases
 
 
 def pairs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ TEXTS = ("references", "captions")
 WAYS = {"i2t": "image to text", "t2i": "text to image"}
 OF_TEXTS = ("t2i_r1", "t2i_r5", "t2i_r10", "t2i_rank")
 STATISTICS = (*(f"{name}_sum" for name in OF_TEXTS), "texts", "images")
+TEXT_RANK = "t2i_rank_of_"  # and the number of the text: what the median of all texts needs
 RECALLS = tuple(f"{way}_r{depth}" for way in WAYS for depth in DEPTHS)
 
 
@@ -46,7 +47,7 @@ class Retrieval:
     """
 
     name: ClassVar[str] = "retrieval"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     corpus: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, Column]] = {
         **{
@@ -56,7 +57,7 @@ class Retrieval:
         },
         "rsum": Column("rsum", low=0.0, high=600.0),
         **{f"{way}_rank": Column(f"{label} mean rank", better="low", low=1.0) for way, label in WAYS.items()},
-        "i2t_median": Column("image to text median rank", better="none", low=1.0),
+        **{f"{way}_median": Column(f"{label} median rank", better="none", low=1.0) for way, label in WAYS.items()},
     }
 
     texts: str = "references"
@@ -89,7 +90,8 @@ class Retrieval:
         texts = text if isinstance(text, Ragged) else one_each(text)
         sides = Sides(np.asarray(image, np.float32), first_of_each(texts, self.each))
         n = len(galleries.targets)
-        columns = {name: np.full(n, np.nan) for name in (*RECALLS, "i2t_rank", "t2i_rank", *STATISTICS)}
+        own = rank_names(int(sides.texts.counts.max(initial=0)))
+        columns = {name: np.full(n, np.nan) for name in (*RECALLS, "i2t_rank", "t2i_rank", *STATISTICS, *own)}
         for members, rows in each_gallery(galleries):
             judged = rows[sides.known[galleries.targets[rows]]]
             if len(judged):
@@ -108,6 +110,7 @@ class Retrieval:
         for name, values in of_texts.items():
             made[f"{name}_sum"] = np.add.reduceat(values, offsets[:-1])
             made[name] = made[f"{name}_sum"] / made["texts"]
+        made |= by_place(of_texts["t2i_rank"], offsets)
         return made
 
     def reduce(self, sums: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -117,8 +120,23 @@ class Retrieval:
         return {**made, "rsum": 100 * np.sum(shares, axis=0)}
 
     def overall(self, columns: Mapping[str, Array]) -> Mapping[str, float]:
-        """Median ranks of images."""
-        return {"i2t_median": median(columns["i2t_rank"])}
+        """Median ranks of images and of texts ("Med r")."""
+        of_texts = [column for name, column in columns.items() if name.startswith(TEXT_RANK)]
+        return {"i2t_median": median(columns["i2t_rank"]), "t2i_median": median(np.concatenate(of_texts))}
+
+
+def rank_names(most: int) -> list[str]:
+    """The columns of the ranks of an image's first, second, ... text."""
+    return [f"{TEXT_RANK}{k}" for k in range(1, most + 1)]
+
+
+def by_place(ranks: Array, offsets: Ints) -> dict[str, Array]:
+    """The ranks of texts as a column for the first text of each image, one for the second, and so on; NaN: no such."""
+    counts = np.diff(offsets)
+    image = np.repeat(np.arange(len(counts)), counts)
+    table = np.full((len(counts), int(counts.max())), np.nan)
+    table[image, np.arange(len(ranks)) - offsets[image]] = ranks
+    return dict(zip(rank_names(table.shape[1]), table.T, strict=True))
 
 
 class Sides:

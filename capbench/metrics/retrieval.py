@@ -128,28 +128,30 @@ class Found(NamedTuple):
     twins: Array
 
 
-def count_rivals(image: Floats, text: Floats, galleries: Galleries) -> Found:
+def count_rivals(image: Floats, text: Floats, galleries: Galleries, queries: Ints | None = None) -> Found:
     """Each target's caption against the pictures of its gallery.
 
-    image, text: items x width, NaN rows where there is no vector. Memory beyond them is flat, but for a
-    copy of the pictures where some are the same or not all are in one gallery.
+    image, text: items x width, NaN rows where there is no vector. queries: the item whose text asks for each target
+    (default: the target's own). Memory beyond them is flat, but for a copy of the pictures where some are the same or
+    not all are in one gallery.
     """
+    queries = galleries.targets if queries is None else queries
     image, text = np.asarray(image, np.float32), np.asarray(text, np.float32)
     first, same = distinct_rows(image)
     distinct = image if len(first) == len(image) else image[first]
     usable = finite_rows(image)
-    readable = usable & finite_rows(text)
+    readable = usable[galleries.targets] & finite_rows(text)[queries]
     n = len(galleries.targets)
     above, equal, right, size, twins = (np.full(n, np.nan) for _ in range(5))
     for members, rows in each_gallery(galleries):
         columns, copies = np.unique(same[members[usable[members]]], return_counts=True)
-        judged = rows[readable[galleries.targets[rows]]]
+        judged = rows[readable[rows]]
         if not len(judged):
             continue
         gallery = Gallery(distinct if len(columns) == len(distinct) else distinct[columns], copies)
         targets = galleries.targets[judged]
         own = np.searchsorted(columns, same[targets])
-        above[judged], equal[judged], right[judged] = gallery.rivals(text, targets, one_each(own))
+        above[judged], equal[judged], right[judged] = gallery.rivals(text, queries[judged], one_each(own))
         twins[judged] = copies[own] > 1
         size[judged] = copies.sum()
     return Found(Rivals(above, equal, right), size, twins)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from capbench.benchmark import Benchmark
-from capbench.pages.document import plain_title, source_hash
+from capbench.pages.document import asset, plain_title, source_hash
 from capbench.pages.pictures import Thumbnail, thumbnails
 from capbench.store import make_folder, write_file
 from capbench.types import Bag, Sample
@@ -61,9 +60,9 @@ def write_page(title: str, bags: Sequence[Bag], benchmark: Benchmark, folder: Pa
     return folder / "index.html"
 
 
-def page(title: str, about: str, body: str) -> str:
+def page(title: str, about: str, body: str, styles: Sequence[str] = ("bags.css",)) -> str:
     """The document. body: markup; the rest is text."""
-    style = (files("capbench.pages") / "assets" / "bags.css").read_text(encoding="utf-8")
+    style = "".join(asset(name) for name in styles)
     policy = html.escape(POLICY.format(style=source_hash(style)))
     return PAGE.format(policy=policy, title=plain(title), style=style, about=plain(about), body=body)
 
@@ -76,13 +75,18 @@ def section(bag: Bag, samples: Mapping[str, Sample], pictures: Mapping[str, Thum
 
 def figure(sample: Sample, picture: Thumbnail, bag: Bag) -> str:
     """One picture with its id and references; a gallery's targets are marked."""
-    shown = f'<img src="{PICTURES}/{picture.file}" alt="" loading="lazy">'
-    if not picture.file:
-        shown = f'<div class="none">{plain(picture.reason)}</div>'
+    shown = picture_of(picture, f"{PICTURES}/")
     mark = " (target)" if bag.targets is not None and sample.id in bag.targets else ""
     texts = "".join(f"<li>{plain(text)}</li>" for text in sample.references)
     listed = f"<ul>{texts}</ul>" if texts else ""
     return f"<figure>{shown}<figcaption><code>{plain(sample.id)}</code>{mark}{listed}</figcaption></figure>"
+
+
+def picture_of(picture: Thumbnail, folder: str = "") -> str:
+    """A picture, or why there is none."""
+    if not picture.file:
+        return f'<div class="none">{plain(picture.reason)}</div>'
+    return f'<img src="{folder}{picture.file}" alt="" loading="lazy">'
 
 
 def plain(text: str) -> str:

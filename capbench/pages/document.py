@@ -16,9 +16,11 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-STYLES = ("page.css", "table.css", "images.css")
+STYLES = ("page.css", "table.css", "images.css", "elements.css", "paintings.css")
 BOARD_SCRIPTS = ("dom.js", "text.js", "theme.js", "marks.js", "whisker.js", "table.js", "scatter.js", "notes.js")
-VIEW_SCRIPTS = ("virtual.js", "select.js", "images.js", "item.js", "bags.js")
+VIEW_SCRIPTS = (
+    "virtual.js", "select.js", "images.js", "elements.js", "candidates.js", "paintings.js", "item.js", "bags.js",
+)  # fmt: skip
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -44,7 +46,7 @@ PAGE = """<!doctype html>
 
 
 def document(title: str, kind: str, content: Mapping[str, Any]) -> str:
-    """The page. kind: "boards" or "view", which says what ``content`` holds."""
+    """The page. kind: "boards", "view" or "sweep", which says what ``content`` holds."""
     style = "\n".join(asset(name) for name in STYLES)
     names = (*BOARD_SCRIPTS, *(VIEW_SCRIPTS if kind == "view" else ()), f"{kind}.js", "main.js")
     script = "\n".join(asset(name) for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ QUALITY = 82
 
 
 class Thumbnail(NamedTuple):
-    """A file's name, or why there is none."""
+    """A file's name (of ``inline`` an address), or why there is none."""
 
     file: str
     reason: str = ""
@@ -52,11 +53,30 @@ def thumbnail(ref: ImageRef, folder: Path, size: int) -> Thumbnail:
     if path.exists():
         return Thumbnail(path.name)
     try:
-        picture = images.load(ref)
+        write_file(path, jpeg(ref, size))
     except images.ImageFault as error:
         return Thumbnail("", error.message)
+    return Thumbnail(path.name)
+
+
+def jpeg(ref: ImageRef, size: int) -> bytes:
+    """A picture made small.
+
+    Raises:
+        ImageFault: it cannot be read.
+    """
+    picture = images.load(ref)
     picture.thumbnail((size, size))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=QUALITY)
-    write_file(path, out.getvalue())
-    return Thumbnail(path.name)
+    return out.getvalue()
+
+
+def inline(ref: ImageRef | None, size: int) -> Thumbnail:
+    """A picture as an address that holds it, for pages without files beside them."""
+    if ref is None or not ref.digest:
+        return NO_PICTURE if ref is None else UNREADABLE
+    try:
+        return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(jpeg(ref, size)).decode()}")
+    except images.ImageFault as error:
+        return Thumbnail("", error.message)

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capbench import api, store
-from capbench.benchmark import Benchmark, data_digests
+from capbench.benchmark import Benchmark
+from capbench.contenders import OTHER_DATA, refuse_other_data
 from capbench.errors import Fault, NotComparable, UsageError
 from capbench.facts import Facts, facts_of
 from capbench.leaderboard.boards import Board, board, in_order
 from capbench.leaderboard.entries import Entry
 from capbench.pages.board import board_data
+from capbench.pages.candidates import candidates_data
 from capbench.pages.document import document
+from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
+from capbench.pages.paintings import paintings_data
 from capbench.pages.pictures import thumbnails
 from capbench.store import Run, place_for, write_file
 
@@ -43,7 +47,7 @@ class Viewed:
 
 def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = None, *, sort: str = "",
                size: int = 384) -> int:  # fmt: skip
-    """Write the page of some runs, and with a benchmark thumbnails beside it; how many pictures there are.
+    """Write the page of some runs, and with a benchmark thumbnails beside it; how many of its pictures there are.
 
     folders: runs, or folders with runs below them. size: the longer side of a thumbnail, in pixels. The
     thumbnails of page.html are in page_files.
@@ -63,7 +67,8 @@ def write_view(folders: Sequence[Path], target: Path, bench: Benchmark | None = 
     pictures: list[str] = []
     if facts is not None and any(facts.images):
         pictures, unseen = thumbnails(facts.images, beside, size)
-        data |= {"pictures": pictures, "unseen": unseen, "folder": beside.name}
+        data |= {"pictures": pictures, "unseen": unseen}
+    data |= {"paintings": paintings_data(viewed.runs, viewed.ids, beside, size), "folder": beside.name}
     if facts is not None:
         data["leftOut"] = bench is not None and bench.refs == "leave-one-out"
     title = f"{viewed.table.benchmark}: {len(viewed.runs)} systems image by image - capbench"
@@ -118,16 +123,10 @@ def facts_for(viewed: Viewed, bench: Benchmark) -> Facts:
     Raises:
         NotComparable: it is not the benchmark that the runs were made with.
     """
-    known = data_digests(bench)
-    faults = [
-        Fault(str(run.folder), f"was made with data {run.record.identity.data} of {run.record.identity.benchmark}")
-        for run in viewed.runs
-        if run.record.identity.data not in known
-    ]
+    refuse_other_data(viewed.runs, bench)
     facts = facts_of(bench, len(viewed.ids))
-    if faults or set(facts.ids) != set(viewed.ids):
-        cure = "give the benchmark, --dataset and --data that the runs were made with"
-        raise NotComparable(f"{bench.name} has other ids, references or pictures than the runs:", faults, cure)
+    if set(facts.ids) != set(viewed.ids):
+        raise NotComparable(f"{bench.name} has other ids than the runs:", cure=OTHER_DATA)
     return facts
 
 
@@ -150,6 +149,9 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "pictures": None,
         "unseen": {},
         "folder": "",
+        "candidates": [candidates_data(run, viewed.ids) for run in viewed.runs],
+        "paintings": [None for _ in viewed.runs],
+        "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
     }
 

@@ -81,3 +81,11 @@ def finite_rows(matrix: Floats) -> Flags:
     """Which rows have numbers only: those of items that were encoded."""
     whole: Flags = np.asarray(np.isfinite(matrix).all(axis=1))
     return whole
+
+
+def unit(vectors: Floats) -> Floats:
+    """Rows of length 1; NaN where a row is 0 or not finite."""
+    norms = np.sqrt(exact_dots(vectors, vectors))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        made: Floats = (vectors / norms[:, None]).astype(np.float32)
+    return made

@@ -13,6 +13,7 @@ from capbench.benchmark import Benchmark, reference_digest
 from capbench.captioners.baselines import Human
 from capbench.engine import Job
 from capbench.leaderboard.reported import Reported
+from capbench.metrics.elements import Elements
 from capbench.metrics.rouge import RougeL
 from capbench.scoring import Part
 from capbench.types import Failure, Sample
@@ -172,3 +173,39 @@ def test_the_policy_stops_what_would_get_through(show, hostile_view):
     assert page.js("return window.hit ?? null") is None
     page.console()
     page.requests()
+
+
+PARSER = """
+from contextlib import contextmanager
+from dataclasses import dataclass
+from capbench.protocols import Elements
+
+@dataclass(frozen=True)
+class Parser:
+    name = "words"
+    kind = "parser"
+    def fingerprint(self):
+        return "words"
+    def check(self):
+        return None
+    @contextmanager
+    def open(self, device):
+        yield self
+    def parse(self, texts):
+        found = [text.split()[:50] for text in texts]
+        return [Elements(tuple(w), tuple(zip(w, w)), tuple(zip(w, w, w))) for w in found]
+"""
+
+
+def test_hostile_elements_are_shown_as_texts(show, world, tmp_path):
+    _, bench = world
+    (tmp_path / "words.py").write_text(PARSER)
+    part = Part(Elements(parser=f"{tmp_path}/words.py:Parser"), "", "elements", "", headline=True)
+    engine.run(engine.plan(Job(Says(), "", HOSTILE[1], bench, (part,), {}, root=tmp_path / "runs")))
+    pages.write_view([tmp_path / "runs"], tmp_path / "view.html", bench)
+    page = show(tmp_path / "view.html", fragment="#image-0")
+    for k in range(len(HOSTILE)):
+        page.js("document.querySelectorAll('details.elements').forEach((node) => { node.open = true; })")
+        harmless(page)
+        assert page.js("return document.documentElement.scrollWidth <= innerWidth"), k
+        page.one("dialog .next").click()

@@ -192,3 +192,17 @@ def test_screen_readers_find_their_way(show, view_page):
     assert roles["listbox"] == ["Images; Enter opens one"]
     for role in ("button", "combobox", "searchbox", "image", "region", "table"):
         assert all(roles[role]), role
+
+
+def test_paintings_stand_beside_the_picture(show, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "cache"))
+    backends = {"clip": "scenes", "painter": "scenes_painter"}
+    capbench.run("speaker", "scenes", ["reconstruction(seeds=3)"], backends=backends, limit=3, runs=tmp_path / "runs")
+    pages.write_view([tmp_path / "runs"], tmp_path / "view.html", benchmark.load("scenes"))
+    page = show(tmp_path / "view.html", fragment="#image-1")
+    assert page.texts(".paintings figcaption") == ["seed 0: 1.000", "seed 1: 1.000", "seed 2: 1.000"]
+    page.until(
+        lambda: page.js("return [...document.querySelectorAll('.paintings img')].every((i) => i.naturalWidth > 0)")
+    )
+    alts = [image.get_attribute("alt") for image in page.all(".paintings img")]
+    assert alts == [f"Painted from the caption of speaker, seed {n}" for n in range(3)]

@@ -127,3 +127,42 @@ def test_the_galleries_of_the_951_photographs(world, shared, root):
         (0, 900, 51), (0, 951, 0), (0, 170, 781), (0, 102, 849),
     ]  # fmt: skip
     assert all("not a scene" in why for scored in run.scored for why in scored.reasons.values())
+
+
+def test_the_two_systems_on_bags_of_photographs(world, shared, root):
+    name = "bag_candidates.jsonl.gz"
+    (world / name).write_bytes((shared / "flickr8k" / name).read_bytes())
+    (world / "retrieval.toml").write_text((root / "tests" / "conformance" / "flickr8k_retrieval.toml").read_text())
+    words = [*(f"file(path='outputs.jsonl.gz', field='{field}')" for field in SYSTEMS), "human"]
+    bags = ("--bags", "look-alikes-5,look-alikes-3", "-m", "self_retrieval(bags='look-alikes-5')")
+    asked = ("-b", "retrieval.toml", "--backend", "clip=mini", "--json", "--html", "bags.html", "--runs", "bag-runs")
+    done = capbench(world, "compare", *words, *bags, *asked)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    committed = root / "leaderboards" / "flickr8k-dev-mini" / "entries"
+    stated = {}
+    for folder in committed.iterdir():
+        label = json.loads((folder / "run.json").read_text())["label"]
+        numbers = json.loads((folder / "summary.json").read_text())
+        stated |= {(label, s["label"]): s["value"] for s in numbers if s["column"] == "r1"}
+    for one, size, label in zip(found["sets"], (5, 3), ("bags of 5 R@1", "bags of 3 R@1"), strict=True):
+        (line,) = one["sizes"]
+        assert (line["pictures"], line["bags"], line["chance"]) == (size, 34, pytest.approx(1 / size))
+        for run in line["runs"]:
+            assert run["r1"] == pytest.approx(stated[run["run"], label], abs=0.011)  # another BLAS may turn one
+    # R@1 of the differences again, from the ranks of each bag: the standard error of a mean of 34 bags
+    for line in found["lines"]:
+        (one,) = (one for one in found["sets"] if line["signature"] == one["signature"])
+        finds = [
+            {name: [r["rank"] == 1 for t in bag["targets"] for r in t["runs"] if r["run"] == name] for name in names}
+            for names in [(line["first"], line["second"])]
+            for bag in one["bags"]
+        ]
+        apart = [(sum(bag[line["first"]]) - sum(bag[line["second"]])) / len(bag[line["first"]]) for bag in finds]
+        mean = sum(apart) / 34
+        error = (sum((x - mean) ** 2 for x in apart) / 34 / 34) ** 0.5
+        assert line["difference"] == pytest.approx(mean, abs=1e-9)
+        assert line["standard_error"] == pytest.approx(error, rel=0.03)
+        assert line["units"] == 34
+    page = (world / "bags.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 34 * (5 + 3)

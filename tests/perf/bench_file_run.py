@@ -1,12 +1,11 @@
-"""100,000 captions with five references each, from two files to BLEU, ROUGE-L and CIDEr by the command line.
+"""Wall and CPU time and memory of a whole run on captions from a file: 100,000 captions with 5 references each.
 
-    python tests/perf/bench_file_run.py                      100,000 images
-    python tests/perf/bench_file_run.py --images 10000 --keep DIR
+    python tests/perf/bench_file_run.py                  100,000 captions
+    python tests/perf/bench_file_run.py --count 5000     as many as COCO's test images
+    python tests/perf/bench_file_run.py --unlike         every text with words of its own: nothing is met twice
 
-Captions and references are COCO's (Karpathy's test split and six systems), each with a word of its own, so that no text
-is met twice and nothing can be shared that could not be shared in 100,000 photographs' captions. ``run`` reads the
-references through ``folder`` and the captions through ``file`` and writes a run folder; ``score`` writes nothing. Each
-is one fresh process: seconds of the clock, of the processors, and the peak of resident memory.
+The captions are those of the system outputs on the Karpathy test images, one system after the other, with ids of
+their own; a fresh process reads the files, scores BLEU, ROUGE-L and CIDEr with their intervals, and writes the run.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import argparse
 import gzip
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,63 +22,54 @@ import time
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "coco"
-METRICS = ("-m", "bleu", "-m", "rouge_l", "-m", "cider")
+METRICS = ("bleu", "rouge_l", "cider")
+REFERENCES = 5
+MIB = 1024
 
 
-def rows(name):
+def read(name):
     with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
-def write(folder, images):
-    """predictions.jsonl and references.jsonl; the words that make texts differ are of a vocabulary of 5,000."""
-    references = {row["image_id"]: row["refs"][:5] for row in rows("karpathy_test_refs.jsonl.gz")}
-    outputs = rows("system_outputs_karpathy_test.jsonl.gz")
+def write(folder, count, unlike):
+    """captions.jsonl and references.jsonl of so many items."""
+    references = {row["image_id"]: row["refs"] for row in read("karpathy_test_refs.jsonl.gz")}
+    outputs = read("system_outputs_karpathy_test.jsonl.gz")
     systems = sorted(outputs[0]["outputs"])
-    with (folder / "predictions.jsonl").open("w") as said, (folder / "references.jsonl").open("w") as written:
-        for i in range(images):
-            row = outputs[i % len(outputs)]
-            mark = f"word{i % 5000} thing{i // 5000}"
-            text = row["outputs"][systems[i // len(outputs) % len(systems)]]
-            said.write(json.dumps({"image_id": i, "caption": f"{text} {mark}"}) + "\n")
-            five = (references[row["image_id"]] * 5)[:5]
-            written.write(
-                json.dumps({"image_id": i, "references": [f"{r.rstrip(' .')} {mark} {k}." for k, r in enumerate(five)]})
-                + "\n"
+    with (folder / "captions.jsonl").open("w") as captions, (folder / "references.jsonl").open("w") as kept:
+        for number in range(count):
+            row, turn = outputs[number % len(outputs)], number // len(outputs)
+            texts = references[row["image_id"]]
+            mark = f" word{number % 5000} thing{number // 5000}" if unlike else ""
+            five = [f"{t}{mark} {k}" if unlike else t for k, t in enumerate((texts * REFERENCES)[:REFERENCES])]
+            captions.write(
+                json.dumps({"id": str(number), "caption": row["outputs"][systems[turn % len(systems)]] + mark}) + "\n"
             )
-
-
-def measured(words, folder):
-    """One fresh process."""
-    start = time.perf_counter()
-    settings = os.environ | {"CAPBENCH_CACHE": str(folder / "cache")}
-    done = subprocess.Popen(
-        [sys.executable, "-m", "capbench", *words], cwd=folder, env=settings, stdout=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(done.pid, 0)
-    if status:
-        sys.exit(f"{words[0]} failed with {os.waitstatus_to_exitcode(status)}")
-    return {
-        "wall": round(time.perf_counter() - start, 1), "cpu": round(used.ru_utime + used.ru_stime, 1),
-        "peak_mib": round(used.ru_maxrss / 1024),
-    }  # fmt: skip
+            kept.write(json.dumps({"id": str(number), "references": five}) + "\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--keep", help="write the files here and leave them")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--unlike", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(options.keep or scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder, options.images)
-        benchmark = "folder(captions='references.jsonl')"
-        for words in (
-            ["score", "predictions.jsonl", "references.jsonl"],
-            ["run", "predictions.jsonl", "-b", benchmark, "--fresh"],
-        ):
-            print(f"{words[0]:6} {options.images} x 5: {measured([*words, *METRICS], folder)}", flush=True)
+    count = options.count
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write(folder, count, options.unlike)
+        words = [sys.executable, "-m", "capbench", "run", "captions.jsonl", "-b", "folder(captions='references.jsonl')"]
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [*words, *(word for metric in METRICS for word in ("-m", metric))],
+            cwd=folder, env={**os.environ, "CAPBENCH_CACHE": str(folder / "cache")}, check=True,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        wall = time.perf_counter() - begun
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(done.stdout)
+    cpu = used.ru_utime + used.ru_stime
+    print(f"{count} captions: {wall:.1f} s wall, {cpu:.1f} s CPU, peak {used.ru_maxrss / MIB:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,12 @@ from capbench.metrics.eccv import ANSWERS, IMAGE_OF, TEXT_IDS
 from capbench.metrics.novelty import Novelty
 from capbench.trial import small_world
 
-SPECS = {"chair": "chair(labels='references')"}  # with instance files: tests/unit/test_chair.py
+SPECS = {
+    "composed_retrieval": "composed_retrieval(bags='draws(size=4)')",  # with its data set: tests/unit/test_composed.py
+    "chair": "chair(labels='references')",
+    "elements": "elements(parser='scenes_parser')",
+    "spice_like": "spice_like(parser='scenes_parser')",
+}  # with instance files: tests/unit/test_chair.py
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """Every installed part keeps the promises of its kind, and a part that breaks one is refused for that."""
 
+import base64
+import hashlib
+import io
 import json
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from capbench import idf, plugins
 from capbench.errors import CapbenchError, CheckFailed
@@ -14,6 +19,7 @@ from capbench.needs import AllCaptions, Captions
 from capbench.ragged import ragged
 from capbench.resolve import closure
 from capbench.testing import check_backend, check_captioner, check_dataset, check_metric
+from capbench.trial import small_world
 from capbench.types import Column
 
 SHORT_PROMISE = {
@@ -58,7 +64,7 @@ def test_metric(name, prepared):
     part = prepared(name)
     passed = set(check_metric(part))
     assert passed >= promised(part)
-    if name not in ("self_retrieval", "retrieval"):  # its rows are of bags, whose members depend on each other
+    if not name.endswith("retrieval"):  # its rows are of bags, whose members depend on each other
         assert {"permuting items permutes rows", "leaving an item out changes no other row"} <= passed or part.corpus
 
 
@@ -81,6 +87,12 @@ VARIANTS = [
     "style(tokenizer='whitespace')",
     "truncation(prefix='A photo depicts ')",
     "vocabulary(every=True)",
+    "elements(parser='scenes_parser', soft='scenes', near=0.5)",
+    "elements(parser='scenes_parser', synonyms='none', weights=(1, 1, 1), labels='changed')",
+    "spice_like(parser='scenes_parser', synonyms='none')",
+    "reconstruction(seeds=3, seed=5)",
+    "reconstruction(similarity='ssim')",
+    "reconstruction(similarity='psnr(size=64)', seeds=2)",
 ]
 
 
@@ -113,16 +125,33 @@ def test_cider_with_the_frequencies_of_coco():
     assert {*SHORT_PROMISE, "permuting items permutes rows", "leaving an item out changes no other row"} <= set(passed)
 
 
-MODELS = {"open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder"}  # small seeded ones
-SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys(MODELS, pytest.mark.torch)
+MODELS = {
+    "open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder", "diffusers": "painter_folder",
+}  # fmt: skip  # small seeded ones
+SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys([*MODELS, "lpips"], pytest.mark.torch)
+
+
+def painting(key, _attempt, _body):
+    """An answer of an images endpoint: a picture that only this text has."""
+    sink = io.BytesIO()
+    Image.new("RGB", (8, 8), tuple(hashlib.sha256(key.encode()).digest()[:3])).save(sink, "PNG")
+    return 200, {"data": [{"b64_json": base64.b64encode(sink.getvalue()).decode()}]}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends")])
 def test_backend(name, request):
     spec = name
+    if name == "gallery":
+        spec = f"gallery(folder={small_world()[0].image.path.rpartition('/')[0]!r}, encoder='scenes')"
+    if name == "openai_images":
+        brush = request.getfixturevalue("loopback").Server(painting)
+        request.addfinalizer(lambda: brush.__exit__(None, None, None))
+        spec = f"openai_images(model='m', url={brush.__enter__().url!r})"
+    if name == "lpips":
+        request.getfixturevalue("random_alexnet")
     if name in MODELS:
         folder = str(request.getfixturevalue("tiny")(MODELS[name]))
-        spec = f"{name}({'folder' if name == 'onnx' else 'model'}={folder!r})"
+        spec = f"{name}({'folder' if name == 'onnx' else 'model'}={folder!r}{', steps=1' * (name == 'diffusers')})"
     backend = build("backends", spec)
     if "java" in name and backend.check() is not None:
         pytest.skip(backend.check().what)
@@ -138,7 +167,7 @@ for line in sys.stdin:
 """
 
 
-def captioner_spec(name, tmp_path):
+def captioner_spec(name, tmp_path, url_spec):
     if name == "file":
         path = tmp_path / "captions.jsonl"
         path.write_text('{"id": "a", "caption": "x"}\n')
@@ -147,14 +176,24 @@ def captioner_spec(name, tmp_path):
         path = tmp_path / "program.py"
         path.write_text(PROGRAM)
         return f"command(program={f'{sys.executable} {path}'!r}, batch=3)"
-    return name
+    if name in ("rerank", "fuse"):
+        llm = f", llm={url_spec!r}" if name == "fuse" else ""
+        return f"{name}(captioners=['speaker', 'human']{llm})"
+    return url_spec if name == "chat" else name
 
 
 @pytest.mark.parametrize("name", own("captioners"))
-def test_captioner(name, tmp_path):
-    passed = check_captioner(build("captioners", captioner_spec(name, tmp_path)))
+def test_captioner(name, tmp_path, loopback):
+    with loopback.Server() as server:
+        spec = captioner_spec(name, tmp_path, f"chat(model='tiny-eyes', url={server.url!r})")
+        passed = check_captioner(build("captioners", spec))
     assert {"name is text", "fingerprint is text and stays the same", "nothing is missing"} <= set(passed)
-    assert {"one answer a request", "the arguments of captions are the names of its needs"} & set(passed)
+    kinds = {
+        "one answer a request",
+        "the arguments of captions are the names of its needs",
+        "the captioners inside keep their promises",
+    }
+    assert kinds & set(passed)
 
 
 def dataset_spec(name, tmp_path):
@@ -179,6 +218,14 @@ def dataset_spec(name, tmp_path):
         rows = [{"image": key, "source": "COCO", **dict.fromkeys(texts, f"long {key}")} for key in "ab"]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return f"detailcaps(annotations={str(path)!r})"
+    if name == "genecis":
+        shown = plugins.load("datasets", "scenes(n=4)").value.load()
+        for k, sample in enumerate(shown):
+            (tmp_path / f"{k:012d}.png").write_bytes(Path(sample.image.path).read_bytes())
+        one, two, three, four = ({"val_image_id": k} for k in range(4))
+        template = {"condition": "with a dog", "reference": one, "target": two, "gallery": [three, four]}
+        (tmp_path / "change_object.json").write_text(json.dumps([template]))
+        return f"genecis(annotations='{tmp_path / 'change_object.json'}', images={str(tmp_path)!r})"
     return "scenes(n=14)" if name == "scenes" else name
 
 
@@ -186,7 +233,7 @@ def dataset_spec(name, tmp_path):
 def test_dataset(name, tmp_path):
     passed = check_dataset(build("datasets", dataset_spec(name, tmp_path)))
     assert {"there is a sample", "ids differ", "it loads the same again"} <= set(passed)
-    if name == "scenes":
+    if name in ("scenes", "genecis"):
         assert "the members of its bags are its ids" in passed
 
 

@@ -17,7 +17,12 @@ NAMES = [
     for name, entries in plugins.installed("metrics").items()
     if any(plugins.distribution(entry) == plugins.OWN for entry in entries)
 ]
-SPECS = {"chair": "chair(labels='references')"}
+SPECS = {
+    "chair": "chair(labels='references')",
+    "composed_retrieval": "composed_retrieval(bags='draws(size=4)')",
+    "elements": "elements(parser='scenes_parser')",
+    "spice_like": "spice_like(parser='scenes_parser')",
+}
 BROUGHT = {"spice", "spider", "bertscore", "novelty", "eccv_caption"}  # what they have to be brought is in fixtures
 HOSTILE = [
     "", " \t\u00a0 ", "a\r\nb\rc\x0bd\x0ce\u2028f\u2029g", "\x00\x07\x1b[31mred\x7f", "\ud800 lone \udfff", "a ||| b ||| c",

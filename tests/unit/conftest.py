@@ -81,3 +81,40 @@ def plain_json(text):
 def read_json():
     """Strict JSON."""
     return plain_json
+
+
+# a picture is the digit of its digest, a text the sum of its digits: the cosine of (1, a) with (1, b)
+DIGITS = """
+from contextlib import contextmanager
+from dataclasses import dataclass
+import numpy as np
+from capbench.protocols import Encoded
+
+@dataclass(frozen=True)
+class Encoder:
+    mark: str = "fake"
+    name = "fake"
+    kind = "encoder"
+    opened = 0
+    def fingerprint(self):
+        return self.mark
+    def check(self):
+        return None
+    @contextmanager
+    def open(self, device):
+        yield self
+    def images(self, refs):
+        return Encoded(np.array([[1, int(r.digest)] for r in refs], np.float32))
+    def texts(self, texts):
+        rows = [[1, sum(int(ch) for ch in text if ch.isdigit())] for text in texts]
+        failures = {i: "cannot be encoded" for i, text in enumerate(texts) if "odd" in text}
+        return Encoded(np.array(rows, np.float32), None, failures)
+"""
+
+
+@pytest.fixture
+def digits(tmp_path, monkeypatch):
+    """An empty folder to be in, with ``encoder.py:Encoder`` and a cache of its own."""
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "own-cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder.py").write_text(DIGITS)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from capbench.cache import cache_file, open_cache, value_key
-from capbench.errors import BadData
+from capbench.errors import BadData, CannotWrite
 
 
 @pytest.fixture
@@ -138,3 +138,20 @@ def test_its_place_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPBENCH_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_file() == tmp_path / "xdg" / "capbench" / "values.sqlite"
+
+
+def test_a_full_disk_is_no_damage(tmp_path):
+    file = tmp_path / "cache" / "values.sqlite"
+    with open_cache(file) as cache:
+        cache.put("k", "b", {b"first": b"kept"})
+
+    def fill():
+        with open_cache(file) as cache:
+            cache._db.execute("pragma max_page_count = 4")  # as a disk without room answers
+            cache.put("k", "b", {b"second": bytes(100_000)})
+
+    with pytest.raises(CannotWrite, match="full") as caught:
+        fill()
+    assert "make room" in caught.value.cure
+    with open_cache(file) as cache:
+        assert cache.get([b"first", b"second"]) == {b"first": b"kept"}

@@ -63,13 +63,18 @@ def test_a_request_says_all_there_is_to_know(program):
         LOOP
         + "    print(json.dumps({'id': r['id'], 'caption': json.dumps({**r, 'device': os.environ['CAPBENCH_DEVICE']})}), flush=True)\n"
     )
-    asked = [Request("7", ImageRef("a b.jpg"), (ImageRef("c.jpg"),), sample=2), Request("\ud800é\n", None)]
+    box = (1.0, 2.0, 3.5, 4.0)
+    asked = [
+        Request("7", ImageRef("a b.jpg"), (ImageRef("c.jpg"),), 2, regions=(box,), history=("hm", "so"), length=9),
+        Request("\ud800é\n", None, prompt="say é"),
+    ]
     first, second = map(json.loads, answers(program(body), asked, Generation("say", 20, 0.5, 3, 11)))
     assert first == {
         "id": "7", "image": str(Path("a b.jpg").absolute()), "context": [str(Path("c.jpg").absolute())], "prompt": "say", "max_tokens": 20,
         "temperature": 0.5, "beams": 3, "seed": 11, "sample": 2, "left": 1, "device": "cpu",
+        "regions": [[1.0, 2.0, 3.5, 4.0]], "history": ["hm", "so"], "length": 9,
     }  # fmt: skip
-    assert (second["id"], second["image"]) == ("\ud800é\n", None)
+    assert (second["id"], second["image"], second["prompt"]) == ("\ud800é\n", None, "say é")
 
 
 def test_ids_may_come_back_as_numbers(program):

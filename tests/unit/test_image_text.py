@@ -48,6 +48,21 @@ def test_two_texts_an_image_by_hand():
     assert found["rsum"] == pytest.approx(100 * (2 / 3 + 1 + 1 + 1 / 3 + 1 + 1))
     assert found["t2i_rank"] == pytest.approx((1 + 3 + 1 + 3 + 3 + 2) / 6)
     assert (found["i2t_rank"], found["i2t_median"]) == (4 / 3, 1)
+    assert found["t2i_median"] == (2 + 3) / 2  # of 1, 1, 2, 3, 3, 3
+
+
+def test_the_median_is_of_texts_and_not_of_images():
+    # a1, a2, a3 find their image at once, b1 comes third of three: the texts' median is 1, the images' mean ranks 1 and 3
+    text = [[1, 0, 0], [1, 0, 0], [1, 0, 0], [0.9, 0.1, 0.2]]
+    rows, found = values(Retrieval(each=0), np.eye(3), text, [3, 1, 0])
+    assert rows.columns["t2i_rank"][:2].tolist() == [1, 3]
+    assert found["t2i_median"] == 1
+    ranks = [rows.columns[f"t2i_rank_of_{k}"][:2] for k in (1, 2, 3)]
+    np.testing.assert_array_equal(ranks, [[1, 3], [1, np.nan], [1, np.nan]])
+    image = np.eye(3)
+    image[0] = np.nan  # its texts are unscored: the other one is second of two that are left
+    _, left = values(Retrieval(each=0), image, text, [3, 1, 0])
+    assert left["t2i_median"] == 2
 
 
 def test_every_text_counts_once_however_many_an_image_has():

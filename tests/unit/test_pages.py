@@ -239,3 +239,41 @@ def test_the_headline_is_the_one_that_most_runs_have(tmp_path):
     assert [line.label for line in table.lines] == ["speaker", "shuffled", "human"]
     assert [column.label for column in table.columns] == ["ROUGE-L", "ROUGE-L"]
     assert "|refs:5|" in table.columns[0].signature
+
+
+def test_paintings_stand_beside_the_caption_with_their_seeds(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "cache"))
+    backends = {"clip": "scenes", "painter": "scenes_painter"}
+    for captioner, metric in (("speaker", "reconstruction(seeds=2)"), ("shuffled", "rouge_l")):
+        capbench.run(captioner, "scenes", [metric], backends=backends, limit=4, runs=tmp_path / "runs")
+    target = tmp_path / "view.html"
+    pages.write_view([tmp_path / "runs"], target)
+    own = dict(
+        zip(
+            (line["label"] for line in content(target)["view"]["board"]["lines"]),
+            content(target)["view"]["paintings"],
+            strict=True,
+        )
+    )
+    assert own["shuffled"] is None
+    assert [[(seed, value, why) for _, seed, value, why, _ in item] for item in own["speaker"]] == [
+        [(0, 1.0, ""), (1, 1.0, "")]
+    ] * 4
+    for item in own["speaker"]:
+        for file, *_ in item:
+            with Image.open(tmp_path / "view_files" / file) as shown:
+                assert shown.size == (144, 144)
+    shutil.rmtree(tmp_path / "cache" / "painted")
+    other = tmp_path / "other.html"
+    pages.write_view([tmp_path / "runs"], other)
+    gone = next(own for own in content(other)["view"]["paintings"] if own)
+    assert {(file, why) for item in gone for file, _, _, why, _ in item} == {
+        ("", "the painting is no longer in the cache")
+    }
+
+
+@pytest.mark.parametrize("digest", ["../../../etc/passwd", "", "A" * 32, "0" * 31])
+def test_a_run_s_folder_names_no_file_but_a_painting(digest):
+    from capbench.pages.paintings import reference
+
+    assert reference({"digest": digest, "file": "painted/00/x.png"}) is None

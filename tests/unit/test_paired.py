@@ -166,6 +166,7 @@ def test_power_by_hand():
     assert units_needed(detectable(0.3), 0.3, 1000) == 1000
     assert units_needed(detectable(0.3) / 2, 0.3, 1000) == 4000
     assert math.isinf(units_needed(0.0, 0.3, 1000))
+    assert math.isnan(units_needed(0.1, math.nan, 1000))  # too few galleries to know
 
 
 def test_power_is_that_of_statsmodels():

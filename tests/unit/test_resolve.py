@@ -166,7 +166,7 @@ def test_ragged_references_are_encoded_once_each_and_folded_back(fake, cache):
     assert [row.tolist() for row in found.values] == [unit(n) for n in (1, 6, 6, 1, 1)]
 
 
-def test_a_chunk_that_raises_is_tried_item_by_item(fake, cache):
+def test_a_chunk_that_raises_is_halved_until_the_item_is_found(fake, cache):
     given = facts(("aa", "bad one", "cccc"))
     features = make(fake, cache, given, Vectors(Captions()), tag="touchy")
     assert features.failures(Vectors(Captions())) == {1: "ValueError: cannot digest that"}
@@ -174,7 +174,7 @@ def test_a_chunk_that_raises_is_tried_item_by_item(fake, cache):
     assert [matrix[0], matrix[2]] == [unit(2), unit(4)]
     assert np.isnan(matrix[1]).all()
     calls = [items for kind, items in fake[1] if kind == "texts"]
-    assert calls == [["aa", "bad one", "cccc"], ["aa"], ["bad one"], ["cccc"]]
+    assert calls == [["aa", "bad one", "cccc"], ["aa"], ["bad one", "cccc"], ["bad one"], ["cccc"]]
 
 
 def test_a_failure_is_not_kept_and_is_tried_again(fake, cache):

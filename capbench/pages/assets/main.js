@@ -17,10 +17,10 @@ function aboutBoard(board) {
 }
 
 /** The sections of one board; those that have nothing to say are null. */
-function boardSections(board, prefix) {
+function boardSections(board, prefix, given) {
   return {
     scores: scoresSection(board, `${prefix}scores`),
-    plot: scatterSection(board, `${prefix}tradeoffs`),
+    plot: scatterSection(board, `${prefix}tradeoffs`, given),
     disagree: disagreementSection(board, `${prefix}disagreement`),
     reported: reportedSection(board, `${prefix}reported`),
     signatures: signatureSection(board, `${prefix}signatures`),

@@ -1,18 +1,23 @@
 // One metric against another, with intervals and the Pareto front.
 
+const STANDING = { first: ', on the Pareto front', near: ', off the Pareto front by value, not told apart from it', '': '' };
 const PAD = { left: 56, right: 18, top: 14, bottom: 46 };
 
-/** The section; null where there are not two metrics with a better side, or not two systems. */
-function scatterSection(board, id) {
+/** The section; null where there are not two metrics with a better side, or not two systems.
+    given: the columns to begin with, and the systems off their front that are not told apart from it. */
+function scatterSection(board, id, given = { axes: [], near: [] }) {
   const usable = board.columns.map((_, k) => k).filter((k) => board.columns[k].better !== 'none' && withNumber(board, k).length > 1);
   if (usable.length < 2) return null;
   const state = { x: usable[0], y: usable.find((k) => board.columns[k].metric !== board.columns[usable[0]].metric) ?? usable[1] };
+  if (given.axes.every((k) => usable.includes(k))) [state.x, state.y] = [given.axes[0] ?? state.x, given.axes[1] ?? state.y];
+  const begun = { ...state };
   const figure = make('div', { class: 'plot' });
   const front = make('p', { role: 'status' });
   const again = () => {
     const both = withNumber(board, state.x).filter((i) => withNumber(board, state.y).includes(i));
     const best = paretoFront(board, both, state);
-    figure.replaceChildren(plotOf(board, both, best, state, Math.max(300, figure.clientWidth || 720)));
+    const near = state.x === begun.x && state.y === begun.y ? given.near : [];
+    figure.replaceChildren(plotOf(board, both, best, near, state, Math.max(300, figure.clientWidth || 720)));
     const rest = best.length === both.length ? '. Nobody is beaten in both.' : best.length === 1 ? ', best by both.' : '. Each of the others is beaten in both by one of these.';
     front.replaceChildren(make('b', {}, 'Pareto front: '), ...best.flatMap((i, n) => [n ? ', ' : '', words(board.lines[i].label)]), rest);
   };
@@ -26,7 +31,8 @@ function scatterSection(board, id) {
     width = figure.clientWidth;
     again();
   }).observe(figure);
-  return section(id, 'Trade-offs', 'Bars are 95% intervals. Filled marks are on the front: no other system is better by both metrics. Better is always up and to the right.', bar, figure, front);
+  const dotted = given.near.length ? ' A dot within: off the front by value, not beyond chance.' : '';
+  return section(id, 'Trade-offs', `Bars are 95% intervals. Filled marks are on the front: no other system is better by both metrics.${dotted} Better is always up and to the right.`, bar, figure, front);
 }
 
 function withNumber(board, k) {
@@ -56,7 +62,7 @@ function axisOf(board, k, systems, from, to) {
   return { at: (value) => from + ((value - low) / (high - low)) * (to - from), ticks, text: (tick) => tick.toFixed(digits).replace('-', '−') };
 }
 
-function plotOf(board, systems, front, { x, y }, width) {
+function plotOf(board, systems, front, near, { x, y }, width) {
   const height = Math.min(460, Math.max(300, width * 0.56));
   const across = axisOf(board, x, systems, PAD.left, width - PAD.right);
   const up = axisOf(board, y, systems, height - PAD.bottom, PAD.top);
@@ -69,7 +75,7 @@ function plotOf(board, systems, front, { x, y }, width) {
   const spot = (i) => [across.at(board.lines[i].cells[x].value), up.at(board.lines[i].cells[y].value)];
   if (front.length > 1) svg.append(draw('path', { class: 'front', d: stairs(front.map(spot)) }));
   const placed = systems.map(spot).map(([cx, cy]) => ({ left: cx - 8, right: cx + 8, top: cy - 8, bottom: cy + 8 }));
-  for (const i of systems) svg.append(pointOf(board, i, { x, y }, across, up, front.includes(i)));
+  for (const i of systems) svg.append(pointOf(board, i, { x, y }, across, up, front.includes(i) ? 'first' : near.includes(i) ? 'near' : ''));
   for (const i of systems) svg.append(nameAt(board.lines[i].label, spot(i), placed, width, height));
   return svg;
 }
@@ -90,15 +96,15 @@ function stairs(spots) {
   return spots.map(([cx, cy], n) => (n ? `V${cy}H${cx}` : `M${cx} ${cy}`)).join('');
 }
 
-function pointOf(board, i, { x, y }, across, up, isFront) {
+function pointOf(board, i, { x, y }, across, up, standing) {
   const [cx, cy] = [board.lines[i].cells[x], board.lines[i].cells[y]];
   const [px, py] = [across.at(cx.value), up.at(cy.value)];
-  const said = `${visible(board.lines[i].label)}: ${visible(board.columns[x].label)} ${show(cx.value)}, ${visible(board.columns[y].label)} ${show(cy.value)}${isFront ? ', on the Pareto front' : ''}`;
-  return draw('g', { class: `point ${colourOf(i)}${isFront ? ' first' : ''}`, tabindex: '0', role: 'img', 'aria-label': said },
+  const said = `${visible(board.lines[i].label)}: ${visible(board.columns[x].label)} ${show(cx.value)}, ${visible(board.columns[y].label)} ${show(cy.value)}${STANDING[standing]}`;
+  return draw('g', { class: `point ${colourOf(i)}${standing ? ` ${standing}` : ''}`, tabindex: '0', role: 'img', 'aria-label': said },
     draw('title', {}, said),
     cx.low !== null && draw('line', { class: 'bar', x1: across.at(cx.low), x2: across.at(cx.high), y1: py, y2: py }),
     cy.low !== null && draw('line', { class: 'bar', x1: px, x2: px, y1: up.at(cy.low), y2: up.at(cy.high) }),
-    draw('g', { transform: `translate(${px} ${py})` }, draw('circle', { class: 'halo', r: 11 }), shapeOf(i, 6.5)));
+    draw('g', { transform: `translate(${px} ${py})` }, draw('circle', { class: 'halo', r: 11 }), shapeOf(i, 6.5), standing === 'near' && draw('circle', { class: 'halo core', r: 2.4 })));
 }
 
 /** The name at the first free place around its mark; left out where there is none (the mark still says it). */

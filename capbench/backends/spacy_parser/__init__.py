@@ -1,0 +1,92 @@
+"""``spacy``: texts into objects, attributes and relations by rules over spaCy's dependency trees (docs/parsers.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from capbench.backends.spacy_parser import pipeline, words
+from capbench.backends.spacy_parser.lemmas import Lemmas, lemmas_of
+from capbench.backends.spacy_parser.rules import elements
+from capbench.errors import MissingPart
+from capbench.languages import readable
+from capbench.protocols import Elements, Problem
+from capbench.types import Failure
+
+RULES = 1  # raised when the same tree can give other elements
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SpacyParser:
+    """English texts of any length, many at a time, on the processor.
+
+    pipeline: an installed package with an English pipeline of spaCy, or a folder that ``nlp.to_disk`` wrote; it
+    needs a tagger, a dependency parser and the rule lemmatizer. batch: texts that go through it together.
+    """
+
+    name: ClassVar[str] = "spacy"
+    kind: ClassVar[str] = "parser"
+
+    pipeline: str = pipeline.DEFAULT
+    batch: int = field(default=BATCH, metadata={"signed": False})
+
+    def fingerprint(self) -> str:
+        """spacy/LIBRARY/PIPELINE-VERSION@DIGEST/RULES; the digest is of weights, tables and tokenizer."""
+        found = pipeline.find(self.pipeline)
+        return f"spacy/{pipeline.library()}/{found.name}-{found.version}@{found.digest()}/rules{RULES}"
+
+    def check(self) -> Problem | None:
+        """Whether spaCy and the pipeline are there, and the pipeline is what its name and version say."""
+        if find_spec("spacy") is None:
+            return Problem("spacy is not installed", pipeline.INSTALL)
+        try:
+            found = pipeline.find(self.pipeline)
+        except MissingPart as error:
+            return Problem(error.message, error.cure)
+        if found.is_altered():
+            return Problem(
+                f"the files of {found.name} {found.version} are not those that were published (digest {found.digest()})",
+                f"pip install --force-reinstall {found.name.replace('_', '-')}=={found.version}; a pipeline of your "
+                "own needs a name of its own: spacy(pipeline='FOLDER')",
+            )
+        return None
+
+    @contextmanager
+    def open(self, device: str) -> Iterator[ParserSession]:
+        """A session on the processor, whatever the device.
+
+        Raises:
+            MissingPart: spaCy or the pipeline is missing or altered.
+        """
+        del device
+        problem = self.check()
+        if problem is not None:
+            raise MissingPart(problem.what, problem.cure)
+        nlp = pipeline.find(self.pipeline).load()
+        yield ParserSession(nlp, lemmas_of(nlp, words.PLURALS), self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class ParserSession:
+    """A ``ParserSession`` over one pipeline; equal texts of a call are parsed once."""
+
+    nlp: Any
+    lemmas: Lemmas
+    batch: int
+
+    def parse(self, texts: Sequence[str]) -> list[Elements | Failure]:
+        """One Elements a text; a text without words has none, one that spaCy cannot hold is a Failure."""
+        read = [" ".join(readable(text).replace("\0", " ").split()) for text in texts]
+        known: dict[str, Elements | Failure] = {"": Elements()}
+        longest = self.nlp.max_length
+        for text in read:
+            if len(text) > longest:
+                known[text] = Failure(f"a text of {len(text)} characters; spaCy reads at most {longest}")
+        missing = [text for text in dict.fromkeys(read) if text not in known]
+        docs = self.nlp.pipe(missing, batch_size=self.batch)
+        known |= {text: elements(doc, self.lemmas) for text, doc in zip(missing, docs, strict=True)}
+        return [known[text] for text in read]

@@ -1,0 +1,280 @@
+"""What the things of a parsed text have to do with each other: prepositions, verbs, owners."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from capbench.backends.spacy_parser import words
+from capbench.backends.spacy_parser.grammar import (
+    Token, direct_object, gap, is_mutual, is_passive, is_place, objects, relative,
+)  # fmt: skip
+from capbench.backends.spacy_parser.things import Thing, Things
+
+VERBAL = ("VERB", "AUX")
+
+
+class Relation(NamedTuple):
+    """Two things and the words between them."""
+
+    subject: Thing
+    words: str
+    object: Thing
+
+
+class Relations:
+    """Reads one text whose things are known; ``said`` holds the relations in the order of the text."""
+
+    def __init__(self, things: Things) -> None:
+        self.things, self.lemmas = things, things.lemmas
+        self.said: list[Relation] = []
+        self._better: set[tuple[int, int]] = set()  # whose "have" or "with" another relation says better
+        for token in things.doc:
+            if token.dep_ in ("prep", "agent", "prt") or (token.dep_ == "advmod" and token.pos_ == "ADP"):
+                self._preposition(token)
+            if is_verb(token) and token.i not in things.by_place:
+                self._verb(token)
+            if token.dep_ == "poss":
+                self._owner(token)
+            if token.dep_ == "npadvmod" and token.head.lower_ in words.COVERED:
+                self._say(things.of(token), self._base(token.head), things.of(token.head.head))
+        self.said = [
+            one for one in self.said
+            if one.words not in ("have", "with") or (one.subject.noun.i, one.object.noun.i) not in self._better
+        ]  # fmt: skip
+
+    def _say(self, subjects: list[Thing], relation: str, others: list[Thing]) -> None:
+        """Every subject with every object, but nothing with itself."""
+        for subject in subjects:
+            for other in others:
+                made = Relation(subject, relation, other)
+                if subject is not other and made not in self.said:
+                    self.said.append(made)
+
+    def _mutually(self, subjects: list[Thing], relation: str) -> None:
+        """"looking at each other": each of two things the other, and things of one noun one another."""
+        for one in subjects:
+            for other in subjects:
+                if one is not other or len(subjects) == 1:
+                    self.said.append(Relation(one, relation, other))
+
+    # prepositions
+
+    def _preposition(self, token: Token) -> None:
+        """One preposition with what it is put before, and with what it says it of."""
+        if token.lower_ == "of" and token.head.pos_ in ("NOUN", "PROPN"):
+            self._of(token)
+            return
+        label, targets = self._label(token)
+        others = [thing for target in targets for thing in self._targets(target, token)]
+        anchor, between = self._anchor(token)
+        if anchor is None or not (others or targets):
+            return
+        label = " ".join([*between, label])
+        label = words.PREPOSITIONS.get(label, label)
+        if label == "full of":
+            label = "fill with"
+        if any(map(is_mutual, targets)):
+            verb = is_verb(anchor) and anchor.i not in self.things.by_place
+            base = f"{self._base(anchor)} {label}".removeprefix("be ") if verb else label
+            self._mutually(self._subjects(anchor) if verb else self._together(anchor, token), base)
+        elif others:
+            self._attach(anchor, token, label, others)
+
+    def _attach(self, anchor: Token, token: Token, label: str, others: list[Thing]) -> None:
+        """Say a preposition of the noun or verb that it belongs to."""
+        if is_verb(anchor) and anchor.i not in self.things.by_place:
+            self._after_verb(anchor, token, label, others)
+        else:
+            self._after_noun(self._together(anchor, token), label, others)
+
+    def _after_noun(self, subjects: list[Thing], label: str, others: list[Thing]) -> None:
+        """A preposition after a noun or "is"; "in" before clothes is wearing."""
+        dressed = [o for o in others if label == "in" and self.lemmas.noun(o.noun.text) in words.CLOTHES]
+        self._say(subjects, "wear", dressed)
+        self._say(subjects, label, [o for o in others if o not in dressed])
+
+    def _after_verb(self, verb: Token, token: Token, label: str, others: list[Thing]) -> None:
+        """A preposition after a verb: "sit on"; with an object of the verb, the preposition alone."""
+        base, subjects = self._base(verb), self._subjects(verb)
+        passive = is_passive(verb)
+        if base == "be":
+            self._after_noun(subjects, label, others)
+        elif passive and ((base in words.COVERING and label in words.TAKES_PLACE_OF) or token.dep_ == "agent"):
+            self._say(others, base, subjects)
+        elif base == "wear" and label == "in":
+            self._say(subjects, "wear", others)
+        elif label == "in" and any(self.lemmas.noun(o.noun.text) in words.CLOTHES for o in others):
+            self._after_noun(subjects, label, others)
+        elif direct_object(verb) is not None and not passive:
+            self._say(subjects, label, others)
+        else:
+            self._say(subjects, f"{base} {label}", others)
+
+    def _anchor(self, token: Token) -> tuple[Token | None, list[str]]:
+        """The noun or verb that a preposition belongs to, and the words between: "next", "out"."""
+        head, between, last = token.head, [], token
+        while not is_verb(head) and head.i not in self.things.by_place and head.i not in self.things.stands_for:
+            if head.pos_ in ("ADP", "ADV", "ADJ", "SCONJ", "PART") and head.i == last.i - 1:
+                between.insert(0, head.lower_)
+                last = head
+            if head.head.i == head.i:
+                return None, between
+            head = head.head
+        for particle in head.children:
+            if particle.dep_ in ("prt", "advmod") and particle.i == last.i - 1 and particle.pos_ in ("ADP", "ADV"):
+                if particle.lower_ not in words.UNSAID_PARTICLES and particle.lower_ not in between:
+                    between.insert(0, particle.lower_)
+        return head, between
+
+    def _label(self, token: Token) -> tuple[str, list[Token]]:
+        """The words of a preposition, and what it is put before: "on side of" and the road."""
+        name = words.PREPOSITIONS.get(token.lower_, token.lower_)
+        targets = objects(token)
+        for target in targets:
+            if is_place(target):
+                of = next((child for child in target.children if child.lower_ == "of"), None)
+                which = [c.lower_ for c in target.children if c.i < target.i and c.lower_ in words.PLACES]
+                label = " ".join([name, *which, target.lower_, "of"])
+                return label, objects(of) if of is not None else [target]
+        return name, targets or gap(token)
+
+    def _targets(self, target: Token, token: Token) -> list[Thing]:
+        """The things that a preposition is put before; what "it" is, and what has the side."""
+        if target.lower_ in words.PRONOUNS or is_place(target):
+            return self._meant(token)
+        anchor = self._anchor(token)[0] if target.lower_ in words.RELATIVES else None
+        whose = relative(anchor) if anchor is not None else None
+        return self.things.of(target if whose is None else whose)
+
+    def _meant(self, token: Token) -> list[Thing]:
+        """What "it" is in "a plate with flowers on it": the plate; then "with" need not be said."""
+        anchor, _ = self._anchor(token)
+        said_of = [] if anchor is None else self._subjects(anchor) if is_verb(anchor) else self.things.of(anchor)
+        for thing in said_of or self._last(token):
+            for one in reversed(self.said):
+                if one.object is thing and one.words in ("with", "have"):
+                    self._better |= {(one.subject.noun.i, other.noun.i) for other in said_of or [thing]}
+                    return [one.subject]
+        return self.things.before(token, {thing.noun.i for thing in said_of})
+
+    def _last(self, token: Token) -> list[Thing]:
+        """The thing named last before a word."""
+        places = [thing.noun.i for thing in self.things if thing.noun.i < token.i]
+        return [self.things.by_place[places[-1]]] if places else []
+
+    def _of(self, token: Token) -> None:
+        """A noun "of" another: its part, what it holds, or what it shows."""
+        first = self.things.of(token.head)
+        others = [thing for target in objects(token) for thing in self.things.of(target)]
+        base = first[0].name if len(first) == 1 else self.lemmas.noun(token.head.text)
+        if token.head.i in self.things.stands_for:
+            return
+        if base in words.CONTAINERS:
+            self._say(others, "in", first)
+        elif base in words.PICTURES:
+            self._say(first, "of", others)
+        else:
+            self._say(others, "have", first)
+
+    # verbs
+
+    def _verb(self, verb: Token) -> None:
+        """A verb with its subject and object; without an object or preposition it says what the subject does."""
+        base, subjects = self._base(verb), self._subjects(verb)
+        target = direct_object(verb)
+        others = self.things.of(target) if target is not None else [t for g in gap(verb) for t in self.things.of(g)]
+        if base == "be":
+            self._copula(verb, subjects)
+        elif target is not None and is_mutual(target):
+            self._mutually(subjects, base)
+        elif others and not is_passive(verb):
+            particles = [c.lower_ for c in verb.children if c.dep_ == "prt"]
+            if base == "have" and any(c.lower_ == "on" and not list(c.children) for c in verb.children):
+                base, particles = "wear", []
+            self._say(subjects, " ".join([base, *(p for p in particles if p not in words.UNSAID_PARTICLES)]), others)
+        elif not any(c.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl") or (c.dep_ in ("prt", "advmod") and list(c.children)) for c in verb.children):
+            if verb.tag_ in ("VBG", "VBN") and verb.dep_ in ("acl", "ROOT", "relcl", "conj"):
+                for subject in subjects:
+                    subject.add(verb.lower_)
+
+    def _copula(self, verb: Token, subjects: list[Thing]) -> None:
+        """"is" before an adjective or a number."""
+        for child in verb.children:
+            if any(more.dep_ == "prep" and more.i == child.i + 1 for more in child.children):
+                continue  # "next to", "full of": the preposition says it
+            if child.dep_ in ("acomp", "oprd") and child.pos_ in ("ADJ", "VERB", "NUM", "ADV"):
+                for subject in subjects:
+                    for trait in self.things.said(child):
+                        subject.add(trait)
+            elif child.dep_ == "attr" and child.i > verb.i and child.pos_ in ("ADJ", "NUM"):
+                for subject in subjects:
+                    for trait in self.things.said(child):
+                        subject.add(trait)
+
+    def _base(self, verb: Token) -> str:
+        """The verb's base form, of some verbs that of another that says the same."""
+        base = self.lemmas.verb(verb.text)
+        if verb.lower_ in ("is", "are", "was", "were", "be", "being", "been", "'s", "'re"):
+            return "be"
+        return words.VERBS.get(base, base)
+
+    def _together(self, noun: Token, word: Token) -> list[Thing]:
+        """What stands joined before a word: "chain and pole against the sky"; nothing that follows the word."""
+        while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
+            noun = noun.head
+        return [thing for thing in self.things.of(noun) if thing.noun.i < word.i or noun.i > word.i]
+
+    def _subjects(self, verb: Token) -> list[Thing]:
+        """Who does it, or to whom it is done."""
+        return self._subjects_of(verb, 0)
+
+    def _subjects_of(self, verb: Token, depth: int) -> list[Thing]:
+        """The same; depth: how many verbs were passed on the way."""
+        if depth > 6:
+            return []
+        own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass")]
+        for one in own:
+            if one.lower_ in words.RELATIVES and relative(verb) is not None:
+                return self.things.of(relative(verb))
+            found = self.things.of(one)
+            if found:
+                return found
+            if one.lower_ in words.PRONOUNS:
+                return self.things.before(one)
+        if any(c.dep_ == "expl" for c in verb.children):
+            return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
+        if verb.dep_ in ("acl", "relcl"):
+            nearer = verb.doc[verb.i - 1]
+            if nearer.dep_ == "pobj" and nearer.head.lower_ == "with" and nearer.head.head.i == verb.head.i:
+                return self.things.of(nearer)  # "a plate with flowers painted on it"
+            above = verb.head.head
+            worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
+            if worn and is_verb(above) and above.i not in self.things.by_place:
+                return self._subjects_of(above, depth + 1)
+            return self._together(verb.head, verb)
+        if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep") and verb.head.i != verb.i:
+            if is_verb(verb.head) and verb.head.i not in self.things.by_place:
+                return self._subjects_of(verb.head, depth + 1)
+            return self.things.of(verb.head)
+        doer = next((c for c in verb.children if c.dep_ in ("compound", "nmod", "npadvmod") and c.i < verb.i), None)
+        if doer is not None:
+            return self.things.of(doer)
+        if verb.dep_ == "ROOT" and verb.i in self.things.described_by:
+            return self.things.of(self.things.described_by[verb.i])
+        return []
+
+    # owners
+
+    def _owner(self, token: Token) -> None:
+        """"the man's hat"; "his" is said only of parts of a body."""
+        owned = self.things.of(token.head)
+        if token.lower_ in words.OWNERS:
+            parts = [one for one in owned if self.lemmas.noun(one.noun.text) in words.BODY]
+            self._say(self.things.before(token, {one.noun.i for one in owned}), "have", parts)
+        else:
+            self._say(self.things.of(token), "have", owned)
+
+
+def is_verb(token: Token) -> bool:
+    """Whether a word is used as a verb."""
+    return token.pos_ in VERBAL and token.dep_ not in ("amod", "aux", "auxpass", "compound")

@@ -1,0 +1,211 @@
+"""Which words of a parsed text are things, what the things are called, and what is said of each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from capbench.backends.spacy_parser import words
+from capbench.backends.spacy_parser.grammar import NOUNS, Token, is_place, joined, objects
+from capbench.backends.spacy_parser.lemmas import Lemmas
+
+DESCRIBING = ("amod", "nmod", "nummod", "compound", "poss", "quantmod")
+
+
+@dataclass(slots=True)
+class Thing:
+    """Something that the text names: its noun, what it is called, and what it is said to be."""
+
+    noun: Token
+    name: str
+    traits: list[str] = field(default_factory=list)
+
+    def add(self, trait: str) -> None:
+        """Say it once."""
+        if trait and trait != self.name and trait not in self.traits:
+            self.traits.append(trait)
+
+
+class Things:
+    """The things of one text by the place of their noun, and the words that stand for them."""
+
+    def __init__(self, doc: Any, lemmas: Lemmas) -> None:
+        self.doc, self.lemmas = doc, lemmas
+        self.by_place: dict[int, Thing] = {}
+        self.stands_for: dict[int, Token] = {}  # a collective, a portion, a place -> its noun
+        for token in doc:
+            if (is_place(token) and token.dep_ != "pobj") or token.lower_ in words.SOME_OF:
+                inner = next((o for c in token.children if c.lower_ == "of" for o in objects(c)), None)
+                if inner is not None:
+                    self.stands_for[token.i] = inner
+            if self._is_head(token):
+                self.by_place[token.i] = Thing(token, self._name(token))
+        self.described_by: dict[int, Token] = {}  # a participle at the start -> the noun it describes
+        for token in doc:
+            self._collect(token)
+            self._start(token)
+        for thing in self.by_place.values():
+            for trait in self._traits(thing.noun):
+                thing.add(trait)
+
+    def __iter__(self) -> Iterator[Thing]:
+        """In the order of the text."""
+        return iter(self.by_place[place] for place in sorted(self.by_place))
+
+    def of(self, token: Token) -> list[Thing]:
+        """The things that a word and those joined to it with "and" name; none for other words."""
+        found: list[Thing] = []
+        for one in (token, *joined(token)):
+            noun = one
+            while noun.i in self.stands_for:
+                following = self.stands_for[noun.i]
+                found += [self.by_place[more.i] for more in joined(following) if more.i in self.by_place]
+                noun = following
+            if noun.i in self.by_place:
+                found.append(self.by_place[noun.i])
+        return list({thing.noun.i: thing for thing in found}.values())
+
+    def before(self, token: Token, but: Collection[int] = ()) -> list[Thing]:
+        """What a pronoun stands for: the first thing of its sentence before it, else of the last one with things.
+
+        but: places of nouns that it cannot stand for. A picture ("a close-up shot of ...") is none that it stands for.
+        """
+        places = [place for place in sorted(self.by_place) if place < token.i and place not in but]
+        real = [place for place in places if self.lemmas.noun(self.doc[place].text) not in words.PICTURES] or places
+        if not real:
+            return []
+        start = token.sent.start if real[-1] >= token.sent.start else self.doc[real[-1]].sent.start
+        return [self.by_place[next(place for place in real if place >= start)]]
+
+    def _is_head(self, token: Token) -> bool:
+        """Whether a word names a thing by itself."""
+        if token.lower_ in words.PEOPLE:
+            return True
+        if token.pos_ not in NOUNS or token.lower_ in words.NO_THINGS or token.lower_ in words.NUMBERS or not any(c.isalpha() for c in token.text):
+            return False
+        if token.dep_ in ("compound", "nmod", "amod") and token.head.pos_ in NOUNS and token.i < token.head.i:
+            return False
+        if token.dep_ == "npadvmod" and token.i < token.head.i and token.head.tag_ == "VBG":
+            return token.head.dep_ not in ("amod", "compound")
+        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ == "no" for child in token.children):
+            return token.head.lower_ in words.COVERED and token.i < token.head.i
+        if token.head.lower_ == "without":
+            return False
+        return not is_place(token)
+
+    def _name(self, noun: Token) -> str:
+        """The noun with the nouns before it that make it another thing: "train track", but not "brick wall"."""
+        if noun.lower_ in words.PEOPLE:
+            return words.PEOPLE[noun.lower_]
+        base = self.lemmas.noun(noun.text)
+        if is_hyphened(noun):
+            return f"{self.doc[noun.i - 2].lower_}-{base}"
+        parts = [child.lower_ for child in self._compounds(noun) if not self._is_quality(child)]
+        if not parts and noun.i > 0 and (self.doc[noun.i - 1].lower_, base) in words.FIXED:
+            parts = [self.doc[noun.i - 1].lower_]
+        name = " ".join(part for part in [*parts, base] if any(c.isalpha() for c in part))
+        return words.SPELLINGS.get(name, name)
+
+    def _is_quality(self, noun: Token) -> bool:
+        """Whether a noun before a noun says what the other is like."""
+        return noun.lower_ in words.MATERIALS or is_colour(noun) or is_hyphened(noun) or self.lemmas.is_only_adjective(noun.lower_)
+
+    def _compounds(self, noun: Token) -> list[Token]:
+        """The nouns right before a noun that belong to it, in order."""
+        found: list[Token] = []
+        place = noun.i - 1
+        while place >= 0:
+            token = self.doc[place]
+            inside = token.head.i == noun.i or any(token.head.i == one.i for one in found)
+            named = token.pos_ in NOUNS or (token.pos_ == "ADJ" and self.lemmas.is_noun(token.lower_))
+            if not (inside and token.dep_ in ("compound", "nmod") and named):
+                break
+            found.append(token)
+            place -= 1
+        return found[::-1]
+
+    def _collect(self, token: Token) -> None:
+        """Let "a row of windows" stand for the windows, and "a piece of cake" for cake that is a piece."""
+        thing = self.by_place.get(token.i)
+        if thing is None:
+            return
+        inner = next((pobj for prep in token.children if prep.lower_ == "of" for pobj in objects(prep)), None)
+        base = self.lemmas.noun(token.text)
+        if inner is None or inner.i not in self.by_place:
+            return
+        if base in words.GROUPS:
+            for one in self.of(inner):
+                one.add("group of")
+        elif base in words.PORTIONS:
+            if base not in words.UNSAID_PORTIONS:
+                self.by_place[inner.i].add(base)
+        elif base not in words.COLLECTIVES:
+            return
+        for trait in self._traits(token):
+            if not trait.isdigit():
+                self.by_place[inner.i].add(trait)
+        del self.by_place[token.i]
+        self.stands_for[token.i] = inner
+
+    def _start(self, token: Token) -> None:
+        """Take "rotating door between windows" for what it is, where the parser sees somebody rotate a door."""
+        if token.dep_ != "ROOT" or token.tag_ not in ("VBG", "VBN", "VBD") or token.i != token.sent.start:
+            return
+        noun = next((child for child in token.children if child.dep_ == "dobj"), None)
+        if noun is not None and noun.i in self.by_place and not any(c.dep_ == "det" for c in noun.children):
+            self.by_place[noun.i].add(token.lower_)
+            self.described_by[token.i] = noun
+
+    def _traits(self, noun: Token) -> Iterator[str]:
+        """What the words before a noun say of it."""
+        for child in noun.children:
+            if child.i < noun.i and child.dep_ in DESCRIBING:
+                yield from self.said(child)
+        for child in self._compounds(noun):
+            for word in child.children:  # "red stop sign"
+                if not is_hyphened(child) and word.i < child.i and word.dep_ in ("amod", "nummod"):
+                    yield from self.said(word)
+            if self._is_quality(child):
+                yield described(child)
+
+    def said(self, word: Token) -> Iterator[str]:
+        """One describing word and those joined to it: "black and white"."""
+        for one in (word, *joined(word)):
+            if one.like_num or one.lower_ in words.NUMBERS:
+                if one.lower_ not in ("one", "1"):
+                    yield words.NUMBERS.get(one.lower_, one.lower_)
+            elif one.dep_ in ("compound", "poss") and one.pos_ != "VERB":
+                continue
+            elif (one.lower_, self.lemmas.noun(word.head.text)) in words.FIXED or one.lower_ in words.UNSAID or one.pos_ in ("DET", "PRON"):
+                continue
+            elif one.lower_ in words.SHADES and one.i + 1 < len(self.doc) and is_colour(self.doc[one.i + 1]):
+                continue
+            elif not (one.lower_ in words.COVERED and one.i > 0 and one.doc[one.i - 1].dep_ == "npadvmod"):
+                yield described(one)
+
+
+def described(word: Token) -> str:
+    """An adjective with what is put before it: "light brown", "well defined"."""
+    doc = word.doc
+    parts = [word.lower_]
+    place = word.i - 1
+    if place >= 0 and doc[place].lower_ in words.SHADES and is_colour(word):
+        parts.insert(0, doc[place].lower_)
+    elif word.tag_ == "VBN" and place >= 0 and doc[place].head.i == word.i and doc[place].dep_ in ("amod", "advmod"):
+        parts.insert(0, doc[place].lower_)
+    while place >= 1 and doc[place].text == "-":
+        parts[0] = f"{doc[place - 1].lower_}-{parts[0]}"
+        place -= 2
+    return " ".join(parts)
+
+
+def is_hyphened(noun: Token) -> bool:
+    """Whether a noun is the end of a word with a hyphen in it: "t-shirt"."""
+    doc, place = noun.doc, noun.i
+    return place >= 2 and doc[place - 1].text == "-" and not (doc[place - 1].whitespace_ or doc[place - 2].whitespace_)
+
+
+def is_colour(token: Token) -> bool:
+    """Whether a word names a colour."""
+    return token.lower_ in words.COLOURS

@@ -1,0 +1,115 @@
+"""Wall and CPU time of elements: all texts together against one text at a time through the same models.
+
+    python tests/perf/bench_elements.py                        1,000 captions with five references each, two stages
+    python tests/perf/bench_elements.py --soft sentences --sets 200    with the third stage
+
+Captions are those of Vinyals-et-al-2017 on the Karpathy test images. One at a time: every text is parsed, every phrase
+encoded and every item scored by a call of its own, in one open session. Together: as a run does it, into an empty cache;
+again: from that cache. Models are loaded and warm before any clock starts. Both sides give the same numbers, which is
+checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from capbench import plugins
+from capbench.benchmark import Benchmark
+from capbench.cache import open_cache
+from capbench.facts import facts_of
+from capbench.metrics.elements import Elements
+from capbench.ragged import Ragged
+from capbench.resolve import Features, bind, closure, resolve
+from capbench.scoring import Part, arguments
+from capbench.types import Sample
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "coco"
+SYSTEM = "Vinyals-et-al-2017"
+
+
+def read(name):
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def load(sets):
+    """Facts with five references an image, and the captions."""
+    refs = {row["image_id"]: row["refs"][:5] for row in read("karpathy_test_refs.jsonl.gz")}
+    rows = read("system_outputs_karpathy_test.jsonl.gz")[:sets]
+    samples = tuple(Sample(str(row["image_id"]), None, tuple(refs[row["image_id"]])) for row in rows)
+    return replace(facts_of(Benchmark("coco", 1, samples, ""), 0), captions=tuple(r["outputs"][SYSTEM] for r in rows))
+
+
+def together(metric, facts, bound, cache):
+    features = resolve(Features(facts), metric.needs.values(), bound, cache)
+    return metric.rows(**arguments(Part(metric, "", "elements"), features))
+
+
+def one_by_one(metric, facts, parser, encoder):
+    """The same numbers, a text a call."""
+    found = []
+    offsets = facts.references.offsets
+    phrases = {name: need for name, need in metric.needs.items() if name.endswith("_vectors")}
+    for i, caption in enumerate(facts.captions):
+        texts = facts.references.values[offsets[i] : offsets[i + 1]]
+        said, there = parser.parse([caption]), [parser.parse([text])[0] for text in texts]
+        vectors = {}
+        for name, need in phrases.items():
+            inputs = [p for own in (said if name.startswith("said") else there) for p in need.inputs(own)]
+            vectors[name] = need.gather([need.compute(encoder, [phrase])[0] for phrase in inputs])
+        found.append(metric.rows([caption], said, Ragged(there, np.array([0, len(there)])), **vectors))
+    return {name: np.array([float(row[name][0]) for row in found]) for name in found[0]}
+
+
+def timed(name, call):
+    wall, cpu = time.perf_counter(), time.process_time()
+    value = call()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{name:<16}{wall:9.2f} s wall{cpu:9.2f} s CPU")
+    return value, wall, cpu
+
+
+def main():
+    arguments_ = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments_.add_argument("--sets", type=int, default=1000)
+    arguments_.add_argument("--parser", default=Elements().parser)
+    arguments_.add_argument("--soft", default="")
+    options = arguments_.parse_args()
+    metric = Elements(parser=options.parser, soft=options.soft)
+    facts = load(options.sets)
+    bound, problems = bind(closure(metric.needs.values()), {})
+    assert not problems, problems
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CAPBENCH_CACHE"] = folder
+        parser = plugins.load("backends", options.parser).value
+        encoder = plugins.load("backends", options.soft).value if options.soft else None
+        with parser.open("cpu") as words:
+            words.parse(["A dog on a mat."])
+            if encoder is None:
+                first, wall, cpu = timed("one at a time", lambda: one_by_one(metric, facts, words, None))
+            else:
+                with encoder.open("cpu") as session:
+                    session.texts(["a dog"])
+                    first, wall, cpu = timed("one at a time", lambda: one_by_one(metric, facts, words, session))
+        with open_cache() as cache:
+            second, *quick = timed("together", lambda: together(metric, facts, bound, cache))
+            print(f"{'ratio':<16}{wall / quick[0]:8.1f} x wall{cpu / quick[1]:8.1f} x CPU")
+            third, *again = timed("again", lambda: together(metric, facts, bound, cache))
+            print(f"{'ratio':<16}{wall / again[0]:8.1f} x wall{cpu / again[1]:8.1f} x CPU")
+    for name, column in first.items():
+        np.testing.assert_allclose(second[name], column, atol=1e-5 if options.soft else 0)
+        np.testing.assert_array_equal(third[name], second[name])
+    print(f"{len(facts.ids)} sets, {len(facts.references.values) + len(facts.captions)} texts")
+
+
+if __name__ == "__main__":
+    main()
