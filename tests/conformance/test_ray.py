@@ -11,7 +11,7 @@ import pytest
 import capbench
 from capbench import api, engine, plugins
 from capbench.captioning import from_session
-from capbench.errors import CapbenchError, MissingPart
+from capbench.errors import CapbenchError
 from capbench.needs import Captions, Images, Vectors
 from capbench.types import Generation, ImageRef, Request
 
@@ -294,9 +294,3 @@ def test_a_run_that_was_cut_short_goes_on_with_ray(cluster, teller, tmp_path):
 def test_no_cluster_is_said_so(ray, teller):
     with pytest.raises(CapbenchError, match=r"cannot reach the Ray cluster 127\.0\.0\.1:1"):
         capbench.run(teller(), "scenes(n=7)", ["bleu"], runs=None, executor=capbench.Ray("127.0.0.1:1"))
-
-
-def test_without_ray_the_plan_says_what_to_type(teller, monkeypatch):
-    monkeypatch.setattr("capbench.ray_executor.find_spec", lambda _: None)
-    with pytest.raises(MissingPart, match=r"executor ray: the package ray is not installed(.|\n)*capbench\[ray\]"):
-        capbench.run(teller(), "scenes(n=7)", ["bleu"], runs=None, executor=capbench.Ray())
