@@ -7,7 +7,6 @@ back is put where its number says. Each batch is kept by the driver as it arrive
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import pickle
@@ -150,10 +149,11 @@ class Ray:
             if lost is not None and (fruitless >= ATTEMPTS or not recoverable(lost)):
                 what = f"Ray failed with {len(left)} of {len(parts)} batches to do: {type(lost).__name__}: {lost}"
                 raise CapbenchError(what, "what was made is kept; the same command goes on") from lost
+            if lost is not None and self.opened:
+                self.close()  # with the connection end the actors that are left, whose GPUs the next pass needs
+                self.connect()
 
-    def one_pass(
-        self, work: Any, left: Mapping[int, Any], device: str
-    ) -> Iterator[tuple[int, list[Any], Any]]:
+    def one_pass(self, work: Any, left: Mapping[int, Any], device: str) -> Iterator[tuple[int, list[Any], Any]]:
         """What Ray Data gives for these parts; where it fails, -1 and why."""
         done = stream(work, dict(left), device, self.workers)
         failure: BaseException | None = None
@@ -166,18 +166,7 @@ class Ray:
                 if answer is None:
                     return
                 yield answer
-        let_go(failure)
-        del done
-        gc.collect()  # an actor that nobody holds gives its GPU back to the next pass
         yield -1, [], failure
-
-
-def let_go(error: BaseException) -> None:
-    """Forget the frames in which an exception was raised: they hold the actors of a pass that has failed."""
-    cause: BaseException | None = error
-    while cause is not None:
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,16 +97,17 @@ def teller(tmp_path):
 
 @pytest.fixture
 def cluster(ray):
-    """cluster(cpus, gpus) -> a head with so many processors; nodes are added by the test."""
+    """cluster(cpus) -> a head with so many processors; nodes are added by the test. later: the executor connects."""
     from ray.cluster_utils import Cluster
 
     made = []
 
-    def make(cpus, **more):
+    def make(cpus, later=False, **more):
         made.append(
             Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False, **more})
         )
-        ray.init(address=made[0].address, log_to_driver=False, logging_level="ERROR")
+        if not later:
+            ray.init(address=made[0].address, log_to_driver=False, logging_level="ERROR")
         return made[0]
 
     yield make
@@ -208,13 +209,13 @@ def test_a_node_that_is_lost_in_mid_run_costs_nothing(ray, cluster, teller, tmp_
     assert len(set(after)) == 1  # the other node did the rest
 
 
-def test_a_gpu_that_is_lost_is_not_waited_for(ray, cluster, teller, tmp_path):
-    made = cluster(1)
+def test_a_gpu_that_is_lost_is_not_waited_for(cluster, teller, tmp_path):
+    made = cluster(1, later=True)
     first, _ = made.add_node(num_cpus=1, num_gpus=1), made.add_node(num_cpus=1, num_gpus=1)
     made.wait_for_nodes()
     log = tmp_path / "log"
     watch, _ = kill_when_both_have_answered(made, first, log)
-    both(teller(seconds=0.1, log=str(log)), requests(240), api.Ray(), device="cuda:0", alone=teller())
+    both(teller(seconds=0.1, log=str(log)), requests(240), api.Ray(made.address), device="cuda:0", alone=teller())
     watch.join(5)
     assert len(set(nodes_of(log))) == 2
     assert all(line.split()[1] != "-" for line in log.read_text().splitlines())  # each saw a GPU of its own
