@@ -53,7 +53,9 @@ def agreement(args):
     found = module("graph_agreement").measured(SHARED, SpacyParser(args.pipeline), args.half)
     print(f"{args.half} half: {found.n} captions")
     for kind, d in found.differences.items():
-        print(f"{kind:11} spacy {d.first:5.1f}  spice {d.second:5.1f}  difference {d.value:+5.1f} [{d.low:+.1f}, {d.high:+.1f}]")
+        print(
+            f"{kind:11} spacy {d.first:5.1f}  spice {d.second:5.1f}  difference {d.value:+5.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+        )
 
 
 def coverage(args):
@@ -70,7 +72,9 @@ def coverage(args):
             "another image's": human[1:] + human[:1],
         }
         counts = [sum(1 for fact in of_image if fact.objects) for of_image in wanted]
-        print(f"{sum(counts)} facts with elements of {sum(map(len, wanted))}, {len(facts)} images; synonyms: {words.name}")
+        print(
+            f"{sum(counts)} facts with elements of {sum(map(len, wanted))}, {len(facts)} images; synonyms: {words.name}"
+        )
         for side, said in sides.items():
             own = [i for i, text in enumerate(said) if text]
             graphs = dict(zip(own, (graph([one], words) for one in session.parse([said[i] for i in own])), strict=True))
@@ -116,7 +120,9 @@ def speed(args):
                     matched(said, graph([next(parsed) for _ in refs], words), words)
                 took[side].append(time.perf_counter() - start)
     for side, seconds in took.items():
-        print(f"{side:14} {statistics.median(seconds):6.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), {len(sets)} sets")
+        print(
+            f"{side:14} {statistics.median(seconds):6.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), {len(sets)} sets"
+        )
     print(f"ratio {statistics.median(took['one at a time']) / statistics.median(took['together']):.1f}")
 
 
