@@ -40,7 +40,8 @@ class Job:
     """What is to be run.
 
     samples: captions an image (0: as many as the file or the benchmark states, else one).
-    root: the folder of runs (None: nothing is written).
+    root: the folder of runs (None: nothing is written). executor: what captions and encodes elsewhere, as
+    ``capbench.ray_executor.Ray`` does (None: this process).
     """
 
     captioner: Any
@@ -55,6 +56,7 @@ class Job:
     device: str = "cpu"
     root: Path | None = None
     fresh: bool = False
+    executor: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def own_problems(job: Job, samples: int) -> list[Problem]:
     """What the captioner lacks, each metric that has a ``check``, and each that wants several captions of an image."""
     named: list[tuple[str, Any]] = [(f"captioner {job.label}", job.captioner)]
     named += [(f"metric {part.spec}", part.metric) for part in job.parts if hasattr(part.metric, "check")]
+    named += [(f"executor {job.executor.name}", job.executor)] if job.executor is not None else []
     found = [(name, part.check()) for name, part in named]
     problems = [Problem(f"{name}: {problem.what}", problem.cure) for name, problem in found if problem is not None]
     if samples == 1:
@@ -153,6 +156,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"captioner  {plan.identity.captioner}",
         f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
         f"run        {plan.folder or '-'}",
+        *([f"executor   {plan.job.executor.stated()}"] if plan.job.executor is not None else []),
         *(f"unused     {line}" for line in plan.unused),
     ]
     with open_cache() as cache:
@@ -178,6 +182,8 @@ def run(plan: Plan) -> Result:
         if plan.folder is not None:
             plan.folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(store.locked(plan.folder))
+        if plan.job.executor is not None:
+            stack.callback(plan.job.executor.close)
         cache = stack.enter_context(open_cache())
         before, scored, summaries = previous(plan)
         with started(plan, before) as (record, keep, captions):
@@ -249,6 +255,7 @@ def circumstance(plan: Plan) -> dict[str, Any]:
     return {
         "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "device": plan.job.device,
+        "executor": plan.job.executor.stated() if plan.job.executor is not None else "local",
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": versions,
@@ -287,14 +294,18 @@ def captions_by(
         # what asks for ids only, as a file does, sees all of them: with -n the others are no strangers to it
         only_ids = all(isinstance(need, Ids) for need in captioner.needs.values())
         facts = facts_of(plan.job.benchmark, 0) if only_ids else plan.given
-        features = resolve(Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device)
+        features = resolve(
+            Features(facts), captioner.needs.values(), plan.bound, cache, plan.job.device, plan.job.executor
+        )
         wanted = {(id_, n) for id_ in plan.given.ids for n in range(samples)} - have
         made = [c for c in captioning.from_needs(captioner, features, samples) if (c.id, c.sample) in wanted]
         keep(made)
         return made
     requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, samples, have)
     proven = any(c.text is not None for c in done)
-    return captioning.from_session(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
+    ask: Any = captioning.from_session if plan.job.executor is None else plan.job.executor.caption
+    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
+    return list(made)
 
 
 def in_order(plan: Plan, captions: Sequence[Caption]) -> tuple[Caption, ...]:
@@ -314,7 +325,7 @@ def score(
     needs = [need for part, _ in parts for need in part.needs.values()]
     texts = tuple(Failure(c.reason) if c.text is None else c.text for c in captions)
     facts = replace(plan.judged, captions=texts, each=plan.samples)
-    features = resolve(Features(facts), needs, plan.bound, cache, plan.job.device)
+    features = resolve(Features(facts), needs, plan.bound, cache, plan.job.device, plan.job.executor)
     new: dict[str, tuple[scoring.Part, Signature]] = {}
     for part, signature in parts:
         new.setdefault(key_of(part.metric.name, signature.short), (part, signature))

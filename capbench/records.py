@@ -66,10 +66,20 @@ def read(
     parsed = parquet(Path(path)) if is_parquet(Path(path)) else parse(text_of(Path(path)), name)
     fields = (field,) if isinstance(field, str) else tuple(field)
     keys = Keys(id_field, fields if any(fields) else (), tuple(tags), tuple(without), tuple(asked))
+    return records_of(parsed, name, keys, want, repeats=repeats)
+
+
+def records_of(
+    parsed: Parsed, name: str, keys: Keys, want: Want, *, repeats: bool = False, twice: str = ONE_EACH
+) -> list[Record]:
+    """The records of what a file or several files of one data set hold, one an id; ``read`` says what is raised.
+
+    twice: the cure where an id stands twice and rows are not joined.
+    """
     found = interpret(parsed, name, keys, want)
     found.faults[:0] = parsed.faults
     refuse_unknown(found, name, keys)
-    records = without_doubles(found, repeats=repeats or found.joined)
+    records = without_doubles(found, repeats=repeats or found.joined, twice=twice)
     if found.faults:
         raise BadData(f"{name} cannot be used, {len(found.faults)} fault(s):", found.faults)
     if not records:
@@ -240,7 +250,7 @@ def about(entry: Record) -> tuple[Any, ...]:
     return entry.image, entry.split, entry.tags, entry.asked
 
 
-def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
+def without_doubles(found: Found, *, repeats: bool, twice: str = ONE_EACH) -> list[Record]:
     """One record an id; ids that stand twice are joined where that is meant, else faults with both places."""
     first: dict[str, Record] = {}
     more: dict[str, list[str | Failure]] = {}
@@ -254,7 +264,7 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
         elif repeats and not entry.texts and not known.texts and entry.tags == known.tags:
             continue  # a list of pictures may name one in several rows
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
-            cure = "either one list of texts or one text an entry" if repeats else ONE_EACH
+            cure = "either one list of texts or one text an entry" if repeats else twice
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))
         elif about(entry) != about(known):
             found.faults.append(
@@ -327,4 +337,4 @@ def ids_of(parsed: Parsed, name: str, id_field: str) -> Found:
     return found
 
 
-__all__ = ["Record", "Want", "id_text", "names_in", "read", "read_ids"]
+__all__ = ["Keys", "Parsed", "Record", "Row", "Want", "id_text", "names_in", "read", "read_ids", "records_of"]
