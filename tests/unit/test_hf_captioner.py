@@ -68,9 +68,8 @@ def test_the_words_are_those_of_the_library_asked_by_hand(tiny_captioner, reques
 
     pictures = [load(request.image) for request in requests]
     folder = tiny_captioner("blip")
-    processor, model = (
-        kind.from_pretrained(folder) for kind in (transformers.BlipProcessor, transformers.BlipForConditionalGeneration)
-    )
+    processor = transformers.BlipProcessor.from_pretrained(folder, backend="pil")  # as the adapter: the same pixels
+    model = transformers.BlipForConditionalGeneration.from_pretrained(folder)
     for picture, told in zip(pictures, asked(HfCaptioner(str(folder)), requests), strict=True):
         ids = model.generate(**processor(images=picture, return_tensors="pt"), max_new_tokens=8, do_sample=False)
         assert processor.decode(ids[0], skip_special_tokens=True) == told
@@ -84,7 +83,7 @@ def test_the_words_are_those_of_the_library_asked_by_hand(tiny_captioner, reques
         assert whole.removeprefix("a picture of").strip() == told
 
     folder = tiny_captioner("llava")
-    processor = transformers.LlavaProcessor.from_pretrained(folder)
+    processor = transformers.LlavaProcessor.from_pretrained(folder, backend="pil")
     model = transformers.LlavaForConditionalGeneration.from_pretrained(folder)
     question = "what does the image describe ?"
     for picture, told in zip(pictures, asked(HfCaptioner(str(folder), prompt=question), requests), strict=True):
@@ -119,7 +118,8 @@ def test_florence_is_asked_by_tasks_and_regions(tiny_captioner, requests):
     by_box = asked(HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>"), boxed)
     by_hand = HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION><loc_250><loc_0><loc_500><loc_999>")
     assert by_box == asked(by_hand, requests[:1])
-    assert "regions" in HfCaptioner(folder).uses
+    assert "regions" not in HfCaptioner(folder).uses
+    assert "regions" in HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>").uses
     with pytest.raises(UsageError, match="about a region"):
         asked(HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>"), requests)
     with pytest.raises(UsageError, match="<OD>"):
@@ -139,6 +139,16 @@ def test_a_chat_sees_the_other_pictures_of_a_bag_if_it_is_to(tiny_captioner, req
     told = asked(seen, bags)
     assert told == asked(seen, bags, batch=1)
     assert [a == b for a, b in zip(told, asked(seen, requests), strict=True)] == [i % 3 == 0 for i in range(6)]
+
+
+@pytest.mark.torch
+def test_what_a_family_cannot_take_is_refused_or_passed_over(tiny_captioner, requests):
+    blind = HfCaptioner(str(tiny_captioner("vit_gpt2")))
+    assert "prompt" not in blind.uses
+    assert asked(blind, [Request(r.id, r.image, prompt=f"say {r.id}") for r in requests]) == asked(blind, requests)
+    one = HfCaptioner(str(tiny_captioner("blip")), context=True)
+    with pytest.raises(UsageError, match="one picture at a time"), one.open("cpu"):
+        pass
 
 
 @pytest.mark.torch

@@ -37,7 +37,7 @@ def test_one_by_one_and_in_a_batch_it_says_the_same(tiny_captioner, requests, pa
     assert captioner.check() is None
     together = asked(captioner, requests, params)
     assert together == asked(captioner, requests, params, batch=1)
-    assert len(set(together)) > 2
+    assert len(set(together)) > 1, "an answer depends on the picture"
     assert not any("<" in text for text in together)
 
 
