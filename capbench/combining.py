@@ -13,7 +13,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,10 +31,11 @@ from capbench.protocols import Need
 from capbench.resolve import Bound, Features, Work, closure, is_derived, resolve, root
 from capbench.scoring import checked
 from capbench.store import Identity
-from capbench.types import Caption, Failure
+from capbench.types import Caption, Failure, Noted
 
 CANDIDATES = "candidates"
 CHOICES = "choices"
+SPENT = ("tokens_in", "tokens_out", "cost")
 Key = tuple[str, int]
 Keep = Callable[[Sequence[Caption]], None]
 
@@ -77,6 +78,7 @@ class Candidate:
     score: float | None
     reason: str
     seconds: float
+    noted: Noted = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,21 @@ class Choice:
         """What the candidates took."""
         return sum(candidate.seconds for candidate in self.candidates)
 
+    @property
+    def noted(self) -> Noted:
+        """What the candidates took together, and how the best one ended."""
+        ended = "".join(str(self.candidates[place].noted.get("finish", "")) for place in self.best[:1])
+        return {**together([c.noted for c in self.candidates]), **({"finish": ended} if ended else {})}
+
     def passed_over(self) -> str:
         """Which candidates were passed over, and why; "" where none was."""
         return "; ".join(f"{c.captioner}: {c.reason}" for c in self.candidates if c.score is None)
+
+
+def together(noted: Sequence[Noted]) -> dict[str, int | float | str]:
+    """Tokens and cost of several answers as one."""
+    sums = {name: sum(float(one.get(name, 0)) for one in noted) for name in SPENT}
+    return {name: value if name == "cost" else int(value) for name, value in sums.items() if value}
 
 
 def combines(captioner: Any) -> bool:
@@ -152,9 +166,10 @@ def candidates(one: Any, each: int, setting: Setting) -> dict[Key, Caption]:
     with contextlib.ExitStack() as stack:
         log: Keep = forget
         folder = None
+        others: dict[Key, Caption] = {}
         if setting.root is not None:
             for path in sorted(setting.root.glob(f"*-{identity.short}/{store.CAPTIONS}")):
-                known |= by_key(lent(path))
+                others |= by_key(lent(path))
         if setting.folder is not None:
             folder = setting.folder / CANDIDATES / f"{store.slug(one.label)}-{identity.short}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -162,6 +177,9 @@ def candidates(one: Any, each: int, setting: Setting) -> dict[Key, Caption]:
             opened = store.CaptionLog(folder)
             stack.callback(opened.close)
             log = opened.append
+        lent_now = [caption for key, caption in others.items() if key not in known]
+        log(lent_now)  # the other run may go
+        known |= by_key(lent_now)
         known |= by_key(setting.make(one.value, each, list(known.values()), log, folder))
     return known
 
@@ -190,7 +208,7 @@ def chosen(captioner: Any, samples: int, answers: Sequence[Mapping[Key, Caption]
             captions = [answers[k][id_, sample] for id_ in setting.judged.ids]
             scores, reasons, first = scored(captioner.scorer, captions, setting, first)
             slots[k, sample] = [
-                Candidate(one.label, sample, c.text, score, c.reason if c.text is None else why, c.seconds)
+                Candidate(one.label, sample, c.text, score, c.reason if c.text is None else why, c.seconds, c.noted)
                 for c, score, why in zip(captions, scores, reasons, strict=True)
             ]
     choices = []
@@ -256,7 +274,9 @@ def fused(captioner: Any, choices: Sequence[Choice], device: str, keep: Keep) ->
             choice = of_key[answer.id, answer.sample]
             caption = captioner.settled(pairs[answer.id, answer.sample], answer)
             remarks = "; ".join(filter(None, [caption.reason, choice.passed_over()]))
-            batch.append(replace(caption, reason=remarks, seconds=round(answer.seconds + choice.seconds, 6)))
+            noted = {**answer.noted, **together([choice.noted, answer.noted])}
+            seconds = round(answer.seconds + choice.seconds, 6)
+            batch.append(replace(caption, reason=remarks, seconds=seconds, noted=noted))
         keep(batch)
         made.extend(batch)
 
@@ -284,8 +304,9 @@ def caption_of(choice: Choice) -> Caption:
     """The best candidate, with what was passed over as its remark; a failure with every reason where there is none."""
     if choice.best:
         made = as_caption(choice.id, choice.candidates[choice.best[0]].text, choice.seconds, choice.sample)
-        return replace(made, reason=choice.passed_over())
-    return as_caption(choice.id, Failure(f"no candidate: {choice.passed_over()}"), choice.seconds, choice.sample)
+        return replace(made, reason=choice.passed_over(), noted=choice.noted)
+    failed = Failure(f"no candidate: {choice.passed_over()}")
+    return replace(as_caption(choice.id, failed, choice.seconds, choice.sample), noted=choice.noted)
 
 
 def notes_on(captioner: Any, choices: Sequence[Choice]) -> list[str]:

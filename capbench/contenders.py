@@ -15,6 +15,7 @@ from capbench import benchmark as benchmarks
 from capbench.bag_compare import Contender
 from capbench.bags import RECIPES, SHORT_NAMES
 from capbench.benchmark import Benchmark, data_digests
+from capbench.captioners.inner import captioner_spec
 from capbench.errors import BadData, CapbenchError, Fault, MissingPart, NotComparable, UsageError, cannot_start
 from capbench.facts import Facts, bag_set
 from capbench.metrics.retrieval import SelfRetrieval
@@ -129,7 +130,7 @@ def names_captioner(word: str) -> bool:
 def no_captioner(word: str) -> str:
     """Why a word is no captioner either."""
     try:
-        plugins.load(CAPTIONERS, api.captioner_spec(word))
+        plugins.load(CAPTIONERS, captioner_spec(word))
     except CapbenchError as error:
         return error.message
     return "it is no captioner"

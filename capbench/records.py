@@ -1,8 +1,9 @@
 """Captions and references from any file people keep them in, recognised by content, never by name.
 
 COCO results and annotations, Karpathy splits, ``{id: caption}`` and ``{id: [captions]}``, JSON lines
-(HF imagefolder's metadata.jsonl among them), CSV and TSV, each perhaps gzip'ed, and Parquet. Ids are text: 1 and
-"1" are the same picture. Everything that is wrong with a file is reported together, with its place.
+(HF imagefolder's metadata.jsonl and lmms-eval's sample logs among them), CSV and TSV, each perhaps gzip'ed, and
+Parquet. Ids are text: 1 and "1" are the same picture. Everything that is wrong with a file is reported together, with
+its place.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from capbench.records_keys import (
 )
 from capbench.records_parquet import is_parquet, parquet
 from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, text_of
+from capbench.records_samples import is_log, logged, task_in
 from capbench.types import Failure
 
 LISTED = 12
@@ -119,12 +121,13 @@ def from_object(value: Mapping[str, Any], name: str, keys: Keys, want: Want) -> 
         return karpathy(value, name, keys)
     if is_coco(value):
         return coco(value, name, keys)
-    inner = wrapped(value)
-    if inner:
-        found = from_rows(listed(value[inner], f"{name} {inner}"), name, keys, want)
+    task, inner = task_in(value), wrapped(value)
+    if task or inner:
+        rows = value["samples"][task] if task else value[inner]
+        found = from_rows(listed(rows, f"{name} {task or inner}"), name, keys, want)
         found.joined = inner == "annotations" and want == "references"
         return found
-    if is_one_row(value, keys, want):
+    if is_one_row(value, keys, want) or is_log([value]):
         return from_rows((Row(f"{name} line 1", value),), name, keys, want)
     return from_mapping(value, name, keys, want)
 
@@ -170,6 +173,10 @@ def from_rows(rows: Sequence[Row], name: str, keys: Keys, want: Want) -> Found:
     if not good:
         return found
     values = [row.value for row in good]
+    if is_log(values):
+        told = logged(good, keys, want)
+        told.faults[:0] = found.faults
+        return told
     id_key = keys.id or common_key(values, ID_KEYS)
     if not id_key or all(dig(value, id_key) is MISSING for value in values):
         raise no_key(name, "id", keys.id, list(values[0]))

@@ -1,7 +1,8 @@
 """How well graphs agree with FACTUAL's human ones, both sides brought to the same forms first.
 
 Lower case; nouns in the singular, verbs in the infinitive (by the tables of the same lemmatizer for every side);
-numbers as digits; some spellings of prepositions. An object is every noun of any triple of a graph.
+numbers as digits; verbs and prepositions that the parser writes alike ("seat" and "sit", "underneath" and "under")
+alike on every side. An object is every noun of any triple of a graph.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class Normal:
 
     def relation(self, text):
         first, *rest = text.lower().split() or [""]
-        joined = " ".join([self.lemmas.verb(first), *(word for word in rest if word != "the")])
-        return words.PREPOSITIONS.get(joined, joined)
+        verb = self.lemmas.verb(first)
+        parts = [words.VERBS.get(verb, verb), *(word for word in rest if word != "the")]
+        return " ".join(words.PREPOSITIONS.get(part, part) for part in parts)
 
     def of_triples(self, graph):
         """A graph in FACTUAL's notation -> type -> set."""
@@ -101,7 +103,9 @@ class Measured(NamedTuple):
 
 def measured(shared, parser, half, resamples=10_000):
     """A parser against SPICE's on the captions of one half, both against FACTUAL's human graphs."""
-    human = [r for r in rows_of(shared / "graphs/factual_random_test.jsonl.gz") if is_even(r["caption"]) == (half == "even")]
+    human = [
+        r for r in rows_of(shared / "graphs/factual_random_test.jsonl.gz") if is_even(r["caption"]) == (half == "even")
+    ]
     spice = {r["caption"]: r["graph"] for r in rows_of(shared / "graphs/spice_parser_outputs.jsonl.gz")}
     human = [r for r in human if r["caption"] in spice]
     with parser.open("cpu") as session:

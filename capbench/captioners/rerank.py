@@ -48,7 +48,8 @@ class Rerank:
         if not self.label:
             names = "+".join(one.label for one in self.inner)
             often = f" x{self.n}" if self.n > 1 else ""
-            object.__setattr__(self, "label", f"{self.name} {names}{often} by {self.by}")
+            oracle = " (oracle)" if self.oracle else ""
+            object.__setattr__(self, "label", f"{self.name} {names}{often} by {self.by}{oracle}")
 
     def fingerprint(self) -> str:
         """The captioners' fingerprints, how many candidates of each, and the signature of what chooses.

@@ -83,7 +83,7 @@ def read_json():
     return plain_json
 
 
-# a picture is the digit of its digest, a text the sum of its digits: the cosine of (1, a) with (1, b)
+# a picture is the last digit of its digest, a text the sum of its digits: the cosine of (1, a) with (1, b)
 DIGITS = """
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Encoder:
     def open(self, device):
         yield self
     def images(self, refs):
-        return Encoded(np.array([[1, int(r.digest)] for r in refs], np.float32))
+        return Encoded(np.array([[1, int(r.digest, 16) % 10] for r in refs], np.float32))
     def texts(self, texts):
         rows = [[1, sum(int(ch) for ch in text if ch.isdigit())] for text in texts]
         failures = {i: "cannot be encoded" for i, text in enumerate(texts) if "odd" in text}

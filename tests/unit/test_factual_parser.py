@@ -25,7 +25,10 @@ def test_facts_as_the_authors_write_them():
 
 
 def test_blanks_case_and_the_marks_of_factual_mr_mean_nothing():
-    assert facts_of("(bench,is,wooden),( Bench:1 , v:faces , sea )") == [("bench", "is", "wooden"), ("bench", "faces", "sea")]
+    assert facts_of("(bench,is,wooden),( Bench:1 , v:faces , sea )") == [
+        ("bench", "is", "wooden"),
+        ("bench", "faces", "sea"),
+    ]
 
 
 def test_a_graph_that_the_limit_cuts_off_keeps_its_whole_facts():
@@ -109,7 +112,10 @@ def small_t5(tmp_path_factory):
 def test_a_model_is_prompted_and_read_as_the_authors_do(small_t5):
     with Factual(model=str(small_t5)).open("cpu") as session:
         found = session.parse(["a red car", "two dogs on grass", "a man", "", "a red car\ntwo dogs on grass"])
-    car, dogs = Elements(("car",), (("car", "red"),)), Elements(("dogs", "grass"), (("dogs", "2"),), (("dogs", "on", "grass"),))
+    car, dogs = (
+        Elements(("car",), (("car", "red"),)),
+        Elements(("dogs", "grass"), (("dogs", "2"),), (("dogs", "on", "grass"),)),
+    )
     both = Elements(("car", "dogs", "grass"), (("car", "red"), ("dogs", "2")), (("dogs", "on", "grass"),))
     assert found == [car, dogs, Elements(("man",)), Elements(), both]
 

@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
-from capbench import combining, engine, pacing
+from capbench import combining, engine, images, pacing
 from capbench.benchmark import Benchmark
 from capbench.captioners.fuse import PROMPT, Fuse, unquoted
 from capbench.engine import Job
@@ -131,6 +132,26 @@ def test_a_server_that_goes_away_ends_the_run_and_the_next_start_goes_on(world, 
         made = run(fuse(server, llm=", concurrency=1"), tmp_path / "runs")
     assert texts(made) == ["both", "both", "both", "same 4"]
     assert sum(asked(body)[0] == "a dog 1" for body in server.bodies) == 1  # what was paid for is kept
+
+
+def test_tokens_of_candidates_and_of_the_fusion_are_counted_together(world, loopback, tmp_path):
+    """The candidates of one captioner are a server's: four pictures, each 100 tokens in and 7 out."""
+    for name in "abcd":
+        Image.new("RGB", (8, 8), (ord(name), 0, 0)).save(tmp_path / f"{name}.png")
+    images_of = {name: images.reference(tmp_path / f"{name}.png") for name in "abcd"}
+    bench = Benchmark("four", 1, tuple(Sample(name, image) for name, image in images_of.items()), "")
+
+    def script(key, attempt, body):
+        picture = any(part["type"] == "image_url" for part in body["messages"][-1]["content"])
+        return 200, loopback.completion("a seen thing 2" if picture else "both")
+
+    with loopback.Server(script) as server:
+        chat = f"chat(model='tiny-eyes', url={server.url!r})"
+        job = Job(fuse(server, ("one.json", chat)), "", "fused", bench, (), {"clip": "encoder.py:Encoder"})
+        made = engine.run(engine.plan(job))
+    assert [c.noted["tokens_in"] for c in made.run.captions] == [200] * 4
+    assert [c.noted["tokens_out"] for c in made.run.captions] == [14] * 4
+    assert "the captions took 800 tokens in, 56 out" in made.run.record.notes
 
 
 def test_captions_cannot_end_where_they_stand(world, loopback, tmp_path):

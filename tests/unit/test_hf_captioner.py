@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -328,6 +331,36 @@ def test_a_run_from_a_spec(tiny_captioner, photos, tmp_path):
         plugins.load("captioners", spec).value, [Request(f"{i}.png", reference(photos / f"{i}.png")) for i in range(6)]
     )
     assert [caption.text for caption in run.captions] == direct
+
+
+@pytest.mark.torch
+def test_the_command_line_captions_and_scores_photographs(tiny_captioner, shared, tmp_path):
+    """Eight photographs, in batches of 3, with a bad one among them; the same again computes nothing."""
+    with zipfile.ZipFile(next((shared / "flickr8k").glob("photos_dev-*.zip"))) as archive:
+        names = sorted(archive.namelist())[:8]
+        archive.extractall(tmp_path / "photos", names)
+    (tmp_path / "photos" / "bad.jpg").write_bytes(b"\xff\xd8 no picture")
+    rows = [{"file_name": name, "captions": ["a dog runs", "two dogs run on grass"]} for name in [*names, "bad.jpg"]]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = f"hf(model={str(tiny_captioner('qwen2_vl'))!r}, batch=3)"
+    words = ["run", spec, "-b", "folder(captions='captions.jsonl', images='photos')", "-m", "bleu", "--max-tokens", "6"]
+    words += ["--max-missing", "0.2", "--prompt", "what is in this picture ?"]
+
+    def capbench_says():
+        done = subprocess.run(
+            [sys.executable, "-m", "capbench", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = capbench_says()
+    assert code == 0, err
+    assert "BLEU" in out
+    assert "9 captions, 1 metrics" in err
+    (lines,) = (tmp_path / "runs").glob("*/*/captions.jsonl")
+    captions = {row["id"]: row for row in map(json.loads, lines.read_text().splitlines())}
+    assert [captions[name]["status"] for name in names] == ["ok"] * 8
+    assert "cannot be" in captions["bad.jpg"]["reason"] or "not a picture" in captions["bad.jpg"]["reason"]
+    assert "0 captions, 0 metrics" in capbench_says()[2]
 
 
 def test_without_the_libraries_the_plan_says_what_to_install(monkeypatch):

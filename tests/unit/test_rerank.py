@@ -1,5 +1,6 @@
 """The best of several candidates: which one, by what, what of it is kept, and what is refused."""
 
+import shutil
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -157,6 +158,9 @@ def test_a_run_of_the_captioner_itself_lends_its_captions(world, tmp_path):
     assert len(world["ASKED"]) == 4
     run(Rerank([says("1", "2")]), tmp_path / "runs")
     assert len(world["ASKED"]) == 4
+    shutil.rmtree(next((tmp_path / "runs" / "four").glob("alone-*")))  # what was lent is kept
+    run(Rerank([says("1", "2")]), tmp_path / "runs")
+    assert len(world["ASKED"]) == 4
     run(Rerank([says("1", "2")]), tmp_path / "runs", label="other", generation=Generation(temperature=1.0))
     assert len(world["ASKED"]) == 8  # other decoding, other captions
 
@@ -196,6 +200,7 @@ def test_references_choose_only_where_that_is_said(world):
     assert texts(made) == ["ref 1", "ref 2", "ref 3", "ref 4"]
     assert made.run.value("rouge_l") == pytest.approx(1.0)
     assert any("an upper bound" in note for note in made.run.record.notes)
+    assert Rerank(["nearest", "human"], by="cider", oracle=True).label == "rerank nearest+human by cider (oracle)"
 
 
 def test_a_human_inside_takes_its_references_away(world):

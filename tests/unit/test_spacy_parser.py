@@ -105,7 +105,11 @@ BY_HAND = {
 @pytest.mark.parametrize("text", BY_HAND)
 def test_a_sentence_parsed_by_hand(session, text):
     found, wanted = session.parse([text])[0], graph(BY_HAND[text])
-    assert {"objects": set(found.objects), "attributes": set(found.attributes), "relations": set(found.relations)} == wanted
+    assert {
+        "objects": set(found.objects),
+        "attributes": set(found.attributes),
+        "relations": set(found.relations),
+    } == wanted
 
 
 def test_a_paragraph_is_read_sentence_by_sentence(session):
@@ -201,7 +205,10 @@ def test_a_folder_that_is_no_pipeline_is_spacys_own_words(tmp_path):
 
 def test_a_pipeline_without_the_tables_says_so(tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
-    with pytest.raises(CapbenchError, match="no rule lemmatizer"), SpacyParser(pipeline=str(tmp_path / "blank")).open("cpu"):
+    with (
+        pytest.raises(CapbenchError, match="no rule lemmatizer"),
+        SpacyParser(pipeline=str(tmp_path / "blank")).open("cpu"),
+    ):
         pass
 
 
@@ -246,7 +253,11 @@ def test_hash_seed_order_and_batch_change_nothing(tmp_path):
     for seed, shuffle, batch in (("0", "1", "1"), ("1", "2", "7"), ("4711", "3", "500")):
         environment = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"}
         done = subprocess.run(
-            [sys.executable, "-c", SAME, str(given), shuffle, batch], env=environment, capture_output=True, check=True, text=True
+            [sys.executable, "-c", SAME, str(given), shuffle, batch],
+            env=environment,
+            capture_output=True,
+            check=True,
+            text=True,
         )
         made.append(done.stdout)
     assert made[0] == made[1] == made[2]

@@ -49,7 +49,7 @@ class SpacyParser:
             return Problem(error.message, error.cure)
         if found.is_altered():
             return Problem(
-                f"the files of {found.name} {found.version} are not those that were published (digest {found.digest()})",
+                f"the files of {found.name} {found.version} are not those that were published: digest {found.digest()}",
                 f"pip install --force-reinstall {found.name.replace('_', '-')}=={found.version}; a pipeline of your "
                 "own needs a name of its own: spacy(pipeline='FOLDER')",
             )

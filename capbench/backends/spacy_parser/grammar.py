@@ -35,7 +35,7 @@ def is_passive(verb: Token) -> bool:
         return True
     if any(child.dep_ == "aux" and child.lower_ in ("have", "has", "had", "'ve") for child in verb.children):
         return False
-    return verb.tag_ == "VBN" or (verb.tag_ == "VBD" and verb.dep_ == "acl")
+    return bool(verb.tag_ == "VBN" or (verb.tag_ == "VBD" and verb.dep_ == "acl"))
 
 
 def relative(verb: Token) -> Token | None:
@@ -72,3 +72,13 @@ def is_mutual(token: Token) -> bool:
     if token.i == 0:
         return False
     return (token.doc[token.i - 1].lower_, token.lower_) in (("each", "other"), ("one", "another"))
+
+
+def stands_alone(verb: Token) -> bool:
+    """Whether a verb has neither an object nor a preposition nor another verb."""
+    for child in verb.children:
+        if child.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl"):
+            return False
+        if child.dep_ in ("prt", "advmod") and any(child.children):
+            return False
+    return True

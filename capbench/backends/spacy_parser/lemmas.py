@@ -64,7 +64,7 @@ class Lemmas:
         found = [form for form in (word.removesuffix(old) + new for old, new in rules) if form in index]
         if found:  # "swinging" is of swing, not of swinge
             stems = [form for form in found if not (form.endswith("nge") and form[:-1] in found)]
-            return stems[0]
+            return str(stems[0])
         if part == "noun" and word not in index and len(word) > 3:
             old, new = next(((old, new) for old, new in ENDINGS if word.endswith(old)), ("", ""))
             return word.removesuffix(old) + new

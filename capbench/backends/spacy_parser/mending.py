@@ -28,7 +28,7 @@ def mend(doc: Any, lemmas: Lemmas) -> None:
 
 
 def noun_at_start(token: Token, lemmas: Lemmas) -> None:
-    """"mirror on a wall", "cucumbers sitting in a basket": no command, and nobody who does it."""
+    """Mend "mirror on a wall", "cucumbers sitting in a basket": no command, and nobody who does it."""
     if token.dep_ != "ROOT" or token.tag_ not in ("VB", "VBP", "VBZ") or not lemmas.is_noun(token.lower_):
         return
     if any(token.doc[place].pos_ not in ("DET", "ADJ", "NUM") for place in range(token.sent.start, token.i)):
@@ -38,8 +38,10 @@ def noun_at_start(token: Token, lemmas: Lemmas) -> None:
 
 
 def noun_of_adjective(token: Token, lemmas: Lemmas) -> None:
-    """"concrete under suitcases", "at the short": an adjective where only a noun can stand."""
-    placed = token.dep_ in ("pobj", "dobj", "nsubj", "nsubjpass") or (token.dep_ == "ROOT" and token.i == token.sent.start)
+    """Mend "concrete under suitcases", "at the short": an adjective where only a noun can stand."""
+    placed = token.dep_ in ("pobj", "dobj", "nsubj", "nsubjpass") or (
+        token.dep_ == "ROOT" and token.i == token.sent.start
+    )
     if token.pos_ != "ADJ" or not placed or not lemmas.is_noun(token.lower_) or token.lower_ in words.COLOURS:
         return
     if token.lower_ in words.UNSAID or any(child.dep_ in ("conj", *SUBJECTS) for child in token.children):
@@ -50,11 +52,15 @@ def noun_of_adjective(token: Token, lemmas: Lemmas) -> None:
 
 
 def participle(token: Token, lemmas: Lemmas) -> None:
-    """"bird swimming in the water", where "bird swimming" is taken for one thing."""
+    """Mend "bird swimming in the water", where "bird swimming" is taken for one thing."""
     following = token.doc[token.i + 1] if token.i + 1 < len(token.doc) else None
     if token.pos_ not in NOUNS or not token.lower_.endswith("ing") or token.lower_ in words.ING_NOUNS:
         return
-    if token.i == 0 or not lemmas.is_verb(token.lower_) or (following is not None and following.pos_ in ("NOUN", "PROPN")):
+    if (
+        token.i == 0
+        or not lemmas.is_verb(token.lower_)
+        or (following is not None and following.pos_ in ("NOUN", "PROPN"))
+    ):
         return
     doer = token.doc[token.i - 1]
     if doer.head.i != token.i or doer.dep_ != "compound" or doer.pos_ not in NOUNS:
@@ -70,7 +76,7 @@ def participle(token: Token, lemmas: Lemmas) -> None:
 
 
 def covered(token: Token) -> None:
-    """"snow covered mountain": the snow covers the mountain."""
+    """Mend "snow covered mountain": the snow covers the mountain."""
     if token.lower_ not in words.COVERED or token.i == 0 or token.i + 1 >= len(token.doc):
         return
     agent = token.doc[token.i - 1]
@@ -93,7 +99,7 @@ def covered(token: Token) -> None:
 
 
 def colours_joined(token: Token) -> None:
-    """"red white and blue hat": all colours are the hat's, though "hat" is joined to the first."""
+    """Mend "red white and blue hat": all colours are the hat's, though "hat" is joined to the first."""
     if token.pos_ not in ("ADJ", "NOUN", "PROPN") or not is_adjective(token):
         return
     noun = next((child for child in token.children if child.dep_ == "conj" and child.pos_ in NOUNS), None)
@@ -114,16 +120,18 @@ def is_adjective(token: Token) -> bool:
 
 
 def preposition(token: Token) -> None:
-    """"walking down a sidewalk": no particle, where a thing follows that nothing else takes."""
+    """Mend "walking down a sidewalk": no particle, where a thing follows that nothing else takes."""
     if token.dep_ != "prt" or token.lower_ not in words.WAYS or token.head.pos_ != "VERB":
         return
-    noun = next((child for child in token.head.children if child.dep_ in ("npadvmod", "dobj") and child.i > token.i), None)
+    noun = next(
+        (child for child in token.head.children if child.dep_ in ("npadvmod", "dobj") and child.i > token.i), None
+    )
     if noun is not None and noun.pos_ in NOUNS and token.i == token.head.i + 1:
         token.dep_, token.pos_, noun.dep_ = "prep", "ADP", "pobj"
         noun.head = token
 
 
 def building(token: Token) -> None:
-    """"leaning on building", where the parser sees somebody build."""
+    """Mend "leaning on building", where the parser sees somebody build."""
     if token.dep_ == "pcomp" and token.lower_ in words.ING_NOUNS and not list(token.children):
         token.dep_, token.pos_, token.tag_ = "pobj", "NOUN", "NN"

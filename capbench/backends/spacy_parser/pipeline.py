@@ -68,8 +68,12 @@ def find(pipeline: str) -> Pipeline:
             if config.is_file():
                 return described(config.parent, pipeline)
     name = Path(pipeline).name
-    cure = INSTALL if name == DEFAULT else f"python -m spacy download {name}, or give a folder: spacy(pipeline='FOLDER')"
-    raise MissingPart(f"no spaCy pipeline {pipeline!r}: neither an installed package nor a folder with a config.cfg", cure)
+    cure = (
+        INSTALL if name == DEFAULT else f"python -m spacy download {name}, or give a folder: spacy(pipeline='FOLDER')"
+    )
+    raise MissingPart(
+        f"no spaCy pipeline {pipeline!r}: neither an installed package nor a folder with a config.cfg", cure
+    )
 
 
 def candidates(pipeline: str) -> list[Path]:

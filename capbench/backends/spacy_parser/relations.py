@@ -6,11 +6,20 @@ from typing import NamedTuple
 
 from capbench.backends.spacy_parser import words
 from capbench.backends.spacy_parser.grammar import (
-    Token, direct_object, gap, is_mutual, is_passive, is_place, objects, relative,
+    Token,
+    direct_object,
+    gap,
+    is_mutual,
+    is_passive,
+    is_place,
+    objects,
+    relative,
+    stands_alone,
 )  # fmt: skip
+from capbench.backends.spacy_parser.subjects import Subjects
 from capbench.backends.spacy_parser.things import Thing, Things
 
-VERBAL = ("VERB", "AUX")
+BE = ("is", "are", "was", "were", "be", "being", "been", "'s", "'re")
 
 
 class Relation(NamedTuple):
@@ -26,12 +35,13 @@ class Relations:
 
     def __init__(self, things: Things) -> None:
         self.things, self.lemmas = things, things.lemmas
+        self.subjects = Subjects(things)
         self.said: list[Relation] = []
         self._better: set[tuple[int, int]] = set()  # whose "have" or "with" another relation says better
         for token in things.doc:
             if token.dep_ in ("prep", "agent", "prt") or (token.dep_ == "advmod" and token.pos_ == "ADP"):
                 self._preposition(token)
-            if is_verb(token) and token.i not in things.by_place:
+            if self.subjects.is_action(token):
                 self._verb(token)
             if token.dep_ == "poss":
                 self._owner(token)
@@ -51,7 +61,7 @@ class Relations:
                     self.said.append(made)
 
     def _mutually(self, subjects: list[Thing], relation: str) -> None:
-        """"looking at each other": each of two things the other, and things of one noun one another."""
+        """Say "looking at each other": each of two things the other, and things of one noun one another."""
         for one in subjects:
             for other in subjects:
                 if one is not other or len(subjects) == 1:
@@ -74,18 +84,18 @@ class Relations:
         if label == "full of":
             label = "fill with"
         if any(map(is_mutual, targets)):
-            verb = is_verb(anchor) and anchor.i not in self.things.by_place
+            verb = self.subjects.is_action(anchor)
             base = f"{self._base(anchor)} {label}".removeprefix("be ") if verb else label
-            self._mutually(self._subjects(anchor) if verb else self._together(anchor, token), base)
+            self._mutually(self.subjects.of(anchor) if verb else self.subjects.together(anchor, token), base)
         elif others:
             self._attach(anchor, token, label, others)
 
     def _attach(self, anchor: Token, token: Token, label: str, others: list[Thing]) -> None:
         """Say a preposition of the noun or verb that it belongs to."""
-        if is_verb(anchor) and anchor.i not in self.things.by_place:
+        if self.subjects.is_action(anchor):
             self._after_verb(anchor, token, label, others)
         else:
-            self._after_noun(self._together(anchor, token), label, others)
+            self._after_noun(self.subjects.together(anchor, token), label, others)
 
     def _after_noun(self, subjects: list[Thing], label: str, others: list[Thing]) -> None:
         """A preposition after a noun or "is"; "in" before clothes is wearing."""
@@ -95,7 +105,7 @@ class Relations:
 
     def _after_verb(self, verb: Token, token: Token, label: str, others: list[Thing]) -> None:
         """A preposition after a verb: "sit on"; with an object of the verb, the preposition alone."""
-        base, subjects = self._base(verb), self._subjects(verb)
+        base, subjects = self._base(verb), self.subjects.of(verb)
         passive = is_passive(verb)
         if base == "be":
             self._after_noun(subjects, label, others)
@@ -112,8 +122,9 @@ class Relations:
 
     def _anchor(self, token: Token) -> tuple[Token | None, list[str]]:
         """The noun or verb that a preposition belongs to, and the words between: "next", "out"."""
-        head, between, last = token.head, [], token
-        while not is_verb(head) and head.i not in self.things.by_place and head.i not in self.things.stands_for:
+        head, last = token.head, token
+        between: list[str] = []
+        while not self._can_anchor(head):
             if head.pos_ in ("ADP", "ADV", "ADJ", "SCONJ", "PART") and head.i == last.i - 1:
                 between.insert(0, head.lower_)
                 last = head
@@ -121,10 +132,15 @@ class Relations:
                 return None, between
             head = head.head
         for particle in head.children:
-            if particle.dep_ in ("prt", "advmod") and particle.i == last.i - 1 and particle.pos_ in ("ADP", "ADV"):
-                if particle.lower_ not in words.UNSAID_PARTICLES and particle.lower_ not in between:
-                    between.insert(0, particle.lower_)
+            near = particle.i == last.i - 1 and particle.lower_ not in {*words.UNSAID_PARTICLES, *between}
+            if near and particle.dep_ in ("prt", "advmod") and particle.pos_ in ("ADP", "ADV"):
+                between.insert(0, particle.lower_)
         return head, between
+
+    def _can_anchor(self, token: Token) -> bool:
+        """Whether a preposition can belong to a word: a verb, a thing, or what stands for one."""
+        known = token.i in self.things.by_place or token.i in self.things.stands_for
+        return known or self.subjects.is_action(token)
 
     def _label(self, token: Token) -> tuple[str, list[Token]]:
         """The words of a preposition, and what it is put before: "on side of" and the road."""
@@ -149,7 +165,9 @@ class Relations:
     def _meant(self, token: Token) -> list[Thing]:
         """What "it" is in "a plate with flowers on it": the plate; then "with" need not be said."""
         anchor, _ = self._anchor(token)
-        said_of = [] if anchor is None else self._subjects(anchor) if is_verb(anchor) else self.things.of(anchor)
+        said_of: list[Thing] = []
+        if anchor is not None:
+            said_of = self.subjects.of(anchor) if self.subjects.is_action(anchor) else self.things.of(anchor)
         for thing in said_of or self._last(token):
             for one in reversed(self.said):
                 if one.object is thing and one.words in ("with", "have"):
@@ -180,7 +198,7 @@ class Relations:
 
     def _verb(self, verb: Token) -> None:
         """A verb with its subject and object; without an object or preposition it says what the subject does."""
-        base, subjects = self._base(verb), self._subjects(verb)
+        base, subjects = self._base(verb), self.subjects.of(verb)
         target = direct_object(verb)
         others = self.things.of(target) if target is not None else [t for g in gap(verb) for t in self.things.of(g)]
         if base == "be":
@@ -192,89 +210,35 @@ class Relations:
             if base == "have" and any(c.lower_ == "on" and not list(c.children) for c in verb.children):
                 base, particles = "wear", []
             self._say(subjects, " ".join([base, *(p for p in particles if p not in words.UNSAID_PARTICLES)]), others)
-        elif not any(c.dep_ in ("prep", "agent", "dobj", "xcomp", "ccomp", "advcl") or (c.dep_ in ("prt", "advmod") and list(c.children)) for c in verb.children):
-            if verb.tag_ in ("VBG", "VBN") and verb.dep_ in ("acl", "ROOT", "relcl", "conj"):
-                for subject in subjects:
-                    subject.add(verb.lower_)
+        elif verb.tag_ in ("VBG", "VBN") and verb.dep_ in ("acl", "ROOT", "relcl", "conj") and stands_alone(verb):
+            for subject in subjects:
+                subject.add(verb.lower_)
 
     def _copula(self, verb: Token, subjects: list[Thing]) -> None:
-        """"is" before an adjective or a number."""
+        """What follows "is": an adjective, a participle or a number."""
         for child in verb.children:
             if any(more.dep_ == "prep" and more.i == child.i + 1 for more in child.children):
                 continue  # "next to", "full of": the preposition says it
-            if child.dep_ in ("acomp", "oprd") and child.pos_ in ("ADJ", "VERB", "NUM", "ADV"):
-                for subject in subjects:
-                    for trait in self.things.said(child):
-                        subject.add(trait)
-            elif child.dep_ == "attr" and child.i > verb.i and child.pos_ in ("ADJ", "NUM"):
+            said = child.dep_ in ("acomp", "oprd") and child.pos_ in ("ADJ", "VERB", "NUM", "ADV")
+            if said or (child.dep_ == "attr" and child.i > verb.i and child.pos_ in ("ADJ", "NUM")):
                 for subject in subjects:
                     for trait in self.things.said(child):
                         subject.add(trait)
 
     def _base(self, verb: Token) -> str:
         """The verb's base form, of some verbs that of another that says the same."""
-        base = self.lemmas.verb(verb.text)
-        if verb.lower_ in ("is", "are", "was", "were", "be", "being", "been", "'s", "'re"):
+        if verb.lower_ in BE:
             return "be"
+        base = self.lemmas.verb(verb.text)
         return words.VERBS.get(base, base)
-
-    def _together(self, noun: Token, word: Token) -> list[Thing]:
-        """What stands joined before a word: "chain and pole against the sky"; nothing that follows the word."""
-        while noun.dep_ == "conj" and noun.head.pos_ in ("NOUN", "PROPN") and not any(c.dep_ in ("prep", "acl") for c in noun.head.children):
-            noun = noun.head
-        return [thing for thing in self.things.of(noun) if thing.noun.i < word.i or noun.i > word.i]
-
-    def _subjects(self, verb: Token) -> list[Thing]:
-        """Who does it, or to whom it is done."""
-        return self._subjects_of(verb, 0)
-
-    def _subjects_of(self, verb: Token, depth: int) -> list[Thing]:
-        """The same; depth: how many verbs were passed on the way."""
-        if depth > 6:
-            return []
-        own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass")]
-        for one in own:
-            if one.lower_ in words.RELATIVES and relative(verb) is not None:
-                return self.things.of(relative(verb))
-            found = self.things.of(one)
-            if found:
-                return found
-            if one.lower_ in words.PRONOUNS:
-                return self.things.before(one)
-        if any(c.dep_ == "expl" for c in verb.children):
-            return [t for c in verb.children if c.dep_ in ("attr", "nsubj", "dobj") for t in self.things.of(c)]
-        if verb.dep_ in ("acl", "relcl"):
-            nearer = verb.doc[verb.i - 1]
-            if nearer.dep_ == "pobj" and nearer.head.lower_ == "with" and nearer.head.head.i == verb.head.i:
-                return self.things.of(nearer)  # "a plate with flowers painted on it"
-            above = verb.head.head
-            worn = verb.tag_ == "VBG" and self.lemmas.noun(verb.head.text) in words.CLOTHES and direct_object(verb) is not None
-            if worn and is_verb(above) and above.i not in self.things.by_place:
-                return self._subjects_of(above, depth + 1)
-            return self._together(verb.head, verb)
-        if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "pcomp", "prep", "dep") and verb.head.i != verb.i:
-            if is_verb(verb.head) and verb.head.i not in self.things.by_place:
-                return self._subjects_of(verb.head, depth + 1)
-            return self.things.of(verb.head)
-        doer = next((c for c in verb.children if c.dep_ in ("compound", "nmod", "npadvmod") and c.i < verb.i), None)
-        if doer is not None:
-            return self.things.of(doer)
-        if verb.dep_ == "ROOT" and verb.i in self.things.described_by:
-            return self.things.of(self.things.described_by[verb.i])
-        return []
 
     # owners
 
     def _owner(self, token: Token) -> None:
-        """"the man's hat"; "his" is said only of parts of a body."""
+        """Say who has it in "the man's hat"; of "his" only where it is a part of a body."""
         owned = self.things.of(token.head)
         if token.lower_ in words.OWNERS:
             parts = [one for one in owned if self.lemmas.noun(one.noun.text) in words.BODY]
             self._say(self.things.before(token, {one.noun.i for one in owned}), "have", parts)
         else:
             self._say(self.things.of(token), "have", owned)
-
-
-def is_verb(token: Token) -> bool:
-    """Whether a word is used as a verb."""
-    return token.pos_ in VERBAL and token.dep_ not in ("amod", "aux", "auxpass", "compound")

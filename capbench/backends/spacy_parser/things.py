@@ -82,17 +82,10 @@ class Things:
         """Whether a word names a thing by itself."""
         if token.lower_ in words.PEOPLE:
             return True
-        if token.pos_ not in NOUNS or token.lower_ in words.NO_THINGS or token.lower_ in words.NUMBERS or not any(c.isalpha() for c in token.text):
+        named = token.pos_ in NOUNS and any(c.isalpha() for c in token.text)
+        if not named or token.lower_ in words.NO_THINGS or token.lower_ in words.NUMBERS or is_place(token):
             return False
-        if token.dep_ in ("compound", "nmod", "amod") and token.head.pos_ in NOUNS and token.i < token.head.i:
-            return False
-        if token.dep_ == "npadvmod" and token.i < token.head.i and token.head.tag_ == "VBG":
-            return token.head.dep_ not in ("amod", "compound")
-        if token.dep_ in ("npadvmod", "meta") or any(child.lower_ == "no" for child in token.children):
-            return token.head.lower_ in words.COVERED and token.i < token.head.i
-        if token.head.lower_ == "without":
-            return False
-        return not is_place(token)
+        return stands_for_itself(token) and not is_absent(token)
 
     def _name(self, noun: Token) -> str:
         """The noun with the nouns before it that make it another thing: "train track", but not "brick wall"."""
@@ -109,7 +102,12 @@ class Things:
 
     def _is_quality(self, noun: Token) -> bool:
         """Whether a noun before a noun says what the other is like."""
-        return noun.lower_ in words.MATERIALS or is_colour(noun) or is_hyphened(noun) or self.lemmas.is_only_adjective(noun.lower_)
+        return (
+            noun.lower_ in words.MATERIALS
+            or is_colour(noun)
+            or is_hyphened(noun)
+            or self.lemmas.is_only_adjective(noun.lower_)
+        )
 
     def _compounds(self, noun: Token) -> list[Token]:
         """The nouns right before a noun that belong to it, in order."""
@@ -170,30 +168,52 @@ class Things:
                 yield described(child)
 
     def said(self, word: Token) -> Iterator[str]:
-        """One describing word and those joined to it: "black and white"."""
+        """One describing word and those joined to it: "black and white"; the number 1 is not said."""
         for one in (word, *joined(word)):
             if one.like_num or one.lower_ in words.NUMBERS:
                 if one.lower_ not in ("one", "1"):
                     yield words.NUMBERS.get(one.lower_, one.lower_)
-            elif one.dep_ in ("compound", "poss") and one.pos_ != "VERB":
-                continue
-            elif (one.lower_, self.lemmas.noun(word.head.text)) in words.FIXED or one.lower_ in words.UNSAID or one.pos_ in ("DET", "PRON"):
-                continue
-            elif one.lower_ in words.SHADES and one.i + 1 < len(self.doc) and is_colour(self.doc[one.i + 1]):
-                continue
-            elif not (one.lower_ in words.COVERED and one.i > 0 and one.doc[one.i - 1].dep_ == "npadvmod"):
+            elif not self._says_nothing(one, word.head):
                 yield described(one)
+
+    def _says_nothing(self, word: Token, noun: Token) -> bool:
+        """Whether a word before a noun is no trait: part of a name or colour, "some", what is said elsewhere."""
+        if (word.dep_ in ("compound", "poss") and word.pos_ != "VERB") or word.pos_ in ("DET", "PRON"):
+            return True
+        if word.lower_ in words.UNSAID or (word.lower_, self.lemmas.noun(noun.text)) in words.FIXED:
+            return True
+        if word.lower_ in words.SHADES and word.i + 1 < len(self.doc) and is_colour(self.doc[word.i + 1]):
+            return True
+        return word.lower_ in words.COVERED and word.i > 0 and word.doc[word.i - 1].dep_ == "npadvmod"
+
+
+def stands_for_itself(noun: Token) -> bool:
+    """Whether a noun is more than a word put before another noun or verb."""
+    if noun.dep_ in ("compound", "nmod", "amod") and noun.head.pos_ in NOUNS and noun.i < noun.head.i:
+        return False
+    if noun.dep_ not in ("npadvmod", "meta"):
+        return True
+    if noun.i > noun.head.i:
+        return False
+    doing = noun.dep_ == "npadvmod" and noun.head.tag_ == "VBG" and noun.head.dep_ not in ("amod", "compound")
+    return doing or noun.head.lower_ in words.COVERED
+
+
+def is_absent(noun: Token) -> bool:
+    """Whether a text says that a thing is not there: "no leaves", "without a hat"."""
+    return noun.head.lower_ == "without" or any(child.lower_ == "no" for child in noun.children)
 
 
 def described(word: Token) -> str:
     """An adjective with what is put before it: "light brown", "well defined"."""
-    doc = word.doc
+    doc, place = word.doc, word.i - 1
     parts = [word.lower_]
-    place = word.i - 1
-    if place >= 0 and doc[place].lower_ in words.SHADES and is_colour(word):
-        parts.insert(0, doc[place].lower_)
-    elif word.tag_ == "VBN" and place >= 0 and doc[place].head.i == word.i and doc[place].dep_ in ("amod", "advmod"):
-        parts.insert(0, doc[place].lower_)
+    if place >= 0:
+        before = doc[place]
+        shade = before.lower_ in words.SHADES and is_colour(word)
+        how = word.tag_ == "VBN" and before.head.i == word.i and before.dep_ in ("amod", "advmod")
+        if shade or how:
+            parts.insert(0, before.lower_)
     while place >= 1 and doc[place].text == "-":
         parts[0] = f"{doc[place - 1].lower_}-{parts[0]}"
         place -= 2
