@@ -149,6 +149,7 @@ class Ray:
             if lost is not None and (fruitless >= ATTEMPTS or not recoverable(lost)):
                 what = f"Ray failed with {len(left)} of {len(parts)} batches to do: {type(lost).__name__}: {lost}"
                 raise CapbenchError(what, "what was made is kept; the same command goes on") from lost
+            left = dict(reversed(left.items()))  # a batch that kills its actor goes last, so that the others are done
             if lost is not None and self.opened:
                 self.close()  # with the connection end the actors that are left, whose GPUs the next pass needs
                 self.connect()

@@ -87,7 +87,7 @@ def runs_option(command: F) -> F:
 def executor_options(command: F) -> F:
     """--executor, --ray-address and --workers."""
     address = click.option(
-        "--ray-address", "address", default="", metavar="ADDR", help="A Ray cluster, as in ray://head:10001 or auto."
+        "--ray-address", "address", default="", metavar="ADDR", help="A Ray cluster, as in head:6379 or auto."
     )
     workers = click.option(
         "--workers", type=click.IntRange(min=0), default=0, help="Ray actors that hold a model (0: as many as fit)."
