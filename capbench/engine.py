@@ -20,7 +20,7 @@ import numpy as np
 from capbench import asking, captioning, combining, scoring, several, store
 from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.details import by_id, forget_details, write_details
+from capbench.details import by_id, file_of, forget_details, write_details
 from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
 from capbench.needs import Ids, References
@@ -39,9 +39,9 @@ SHOWN_IDS = 60
 class Job:
     """What is to be run.
 
-    samples: captions an image (0: as many as the file or the benchmark states, else one).
-    root: the folder of runs (None: nothing is written). executor: what captions and encodes elsewhere, as
-    ``capbench.ray_executor.Ray`` does (None: this process).
+    samples: captions an image (0: as many as the file or the benchmark states, else one). retry_failed: whether
+    captions that failed are asked for again. root: the folder of runs (None: nothing is written). executor: what
+    captions and encodes elsewhere, as ``capbench.ray_executor.Ray`` does (None: this process).
     """
 
     captioner: Any
@@ -56,6 +56,7 @@ class Job:
     device: str = "cpu"
     root: Path | None = None
     fresh: bool = False
+    retry_failed: bool = False
     executor: Any = None
 
 
@@ -87,13 +88,17 @@ class Plan:
 
 
 class Result(NamedTuple):
-    """A run, its summaries of this call's metrics, and what was computed for it."""
+    """A run, its summaries of this call's metrics, and what was computed for it.
+
+    dropped: specs of metrics whose numbers went with captions that were replaced, and that this call did not name.
+    """
 
     run: Run
     asked: tuple[Summary, ...]
     work: tuple[Work, ...]
     captioned: int
     scored: int
+    dropped: tuple[str, ...] = ()
 
 
 def plan(job: Job) -> Plan:
@@ -189,6 +194,9 @@ def run(plan: Plan) -> Result:
         with started(plan, before) as (record, keep, captions):
             made, told = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
+        record, dropped = before_scoring(plan, record, every, changed=bool(made))
+        if made:
+            scored, summaries = (), ()
         new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
         record = finish(
@@ -203,7 +211,25 @@ def run(plan: Plan) -> Result:
         done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
     shorts = {signature.short for signature in plan.signatures.values()}
     asked = tuple(s for s in all_summaries if s.short in shorts)
-    return Result(done, asked, tuple(work), len(made), len(new_scored))
+    return Result(done, asked, tuple(work), len(made), len(new_scored), dropped)
+
+
+def before_scoring(
+    plan: Plan, record: Record, captions: Sequence[Caption], *, changed: bool
+) -> tuple[Record, tuple[str, ...]]:
+    """The record without what was said of captions that are no more, and the specs of metrics that go with it.
+
+    The file of captions is put in order.
+    """
+    if not changed and record.status == "finished":
+        return record, ()
+    shorts = {signature.short for signature in plan.signatures.values()}
+    dropped = tuple(stated.spec for stated in record.metrics if stated.short not in shorts)
+    if plan.folder is not None:
+        store.order_captions(plan.folder, captions)
+        for stated in record.metrics:
+            file_of(plan.folder, key_of(stated.signature.partition("|")[0], stated.short)).unlink(missing_ok=True)
+    return replace(record, metrics=[], notes=[]), dropped
 
 
 def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summary, ...]]:
@@ -239,8 +265,18 @@ def started(plan: Plan, before: Record | None) -> Iterator[tuple[Record, Any, tu
         store.write_record(plan.folder, record)
     captions = store.recover_captions(plan.folder)
     log = store.CaptionLog(plan.folder)
+    folder, status = plan.folder, record.status
+
+    def keep(made: Sequence[Caption]) -> None:
+        """Append; what was scored of other captions is no longer the run's."""
+        nonlocal status
+        if made and status == "finished":
+            status = "started"
+            store.write_record(folder, replace(record, status=status))
+        log.append(made)
+
     try:
-        yield record, log.append, captions
+        yield record, keep, captions
     finally:
         log.close()
 
@@ -263,8 +299,15 @@ def circumstance(plan: Plan) -> dict[str, Any]:
 
 
 def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tuple[list[Caption], list[str]]:
-    """The captions that are not there yet, and what a reader of the numbers should know of how they were made."""
+    """The captions that are not there yet, and what a reader of the numbers should know of how they were made.
+
+    Those that failed are made once more where that was asked for; what fails as before changes nothing.
+    """
     notes: list[str] = []
+    failed = {(c.id, c.sample): c.reason for c in done if c.text is None and plan.job.retry_failed}
+
+    def changed(made: Sequence[Caption]) -> list[Caption]:
+        return [c for c in made if c.text is not None or failed.get((c.id, c.sample)) != c.reason]
 
     def make(
         captioner: Any, samples: int, done: Sequence[Caption], keep: combining.Keep, folder: Path | None
@@ -280,7 +323,9 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tup
         )  # fmt: skip
         return combining.combine(captioner, samples, done, setting, keep)
 
-    return make(plan.job.captioner, plan.samples, done, keep, plan.folder), notes
+    rest = [c for c in done if (c.id, c.sample) not in failed]
+    made = make(plan.job.captioner, plan.samples, rest, lambda made: keep(changed(made)), plan.folder)
+    return changed(made), notes
 
 
 def captions_by(
@@ -304,7 +349,8 @@ def captions_by(
     requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, samples, have)
     proven = any(c.text is not None for c in done)
     ask: Any = captioning.from_session if plan.job.executor is None else plan.job.executor.caption
-    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
+    again = {"retried": True} if plan.job.retry_failed else {}
+    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven, **again)
     return list(made)
 
 

@@ -96,7 +96,7 @@ class Ray:
 
     def caption(
         self, captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep,
-        *, proven: bool = False,
+        *, proven: bool = False, retried: bool = False,
     ) -> list[Caption]:  # fmt: skip
         """As ``captioning.from_session``: the same captions, in the order of the requests; kept as batches arrive.
 
@@ -106,7 +106,7 @@ class Ray:
         parts = batches(requests, getattr(captioner, "batch", BATCH))
         made: dict[int, list[Caption]] = {}
         with progress(len(requests), f"captions by {captioner.name}") as bar:
-            for number, captions in self.over(Captioning(captioner, params), parts, device, proven=proven):
+            for number, captions in self.over(Captioning(captioner, params, retried), parts, device, proven=proven):
                 keep(captions)
                 made[number] = list(captions)
                 bar.update(len(captions))
@@ -176,12 +176,14 @@ class Captioning:
 
     part: Any
     params: Generation
+    retried: bool = False
 
     def answers(self, session: Any, requests: Sequence[Request], *, proven: bool) -> tuple[list[Any], Exception | None]:
         """The captions of a batch, and what ended it early."""
         made: list[Caption] = []
         try:
-            from_session(Opened(self.part, session), requests, self.params, "", made.extend, proven=proven)
+            opened = Opened(self.part, session)
+            from_session(opened, requests, self.params, "", made.extend, proven=proven, retried=self.retried)
         except CapbenchError as error:
             return made, error
         return made, None

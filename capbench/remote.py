@@ -181,8 +181,8 @@ class Client:
         most = max(self.limits.concurrency, FEW + 1)
         try:
             while True:
-                room = self.limits.concurrency - len(under_way) if len(failed) < most else 0
-                for key, body in itertools.islice(left, room):
+                room = min(self.limits.concurrency, most - len(failed)) - len(under_way)
+                for key, body in itertools.islice(left, max(room, 0)):
                     under_way[self._portal.start_task_soon(self._one, path, body, read)] = key
                 if not under_way and not failed:
                     return
