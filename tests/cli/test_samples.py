@@ -104,8 +104,8 @@ def test_a_program_is_asked_with_sample_and_seed(capbench, files, tmp_path):
     lines = [json.loads(line) for line in next(tmp_path.glob("runs/*/*/captions.jsonl")).read_text().splitlines()]
     assert [(c["id"], c["sample"], c["text"]) for c in lines] == [
         (id_, sample, f"seed {40 + sample} sample {sample} left {left}")
-        for sample in range(3)
         for id_, left in (("1", 1), ("2", 0))
+        for sample in range(3)
     ]
     assert done.data["notes"] == []
 
