@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from capbench.types import Caption, Failure, Generation, Request
 ATTEMPTS = 3  # times that Ray may fail without a batch done in between
 RESTARTS = 8  # of one actor, by Ray
 SHARE = 0.75  # of a node's processors, for actors; Ray Data's own tasks need the rest
+REACHED = 10.0  # seconds for a head to answer
 LARGEST_BLOCKS = 20_000  # batches are carried in at most so many blocks
 PLUGIN_FILE = "capbench_file_"  # modules of one-file plugins, which other machines do not have
 
@@ -80,7 +82,10 @@ class Ray:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it complains of how Ray Data makes its own actors
         settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
         here = {} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+        host, _, port = self.address.rpartition(":")
         try:
+            if port.isdigit() and "/" not in host:  # Ray itself tries for minutes
+                socket.create_connection((host, int(port)), REACHED).close()
             ray.init(
                 self.address or None,
                 log_to_driver=False,
