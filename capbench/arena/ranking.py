@@ -1,9 +1,10 @@
 """Systems ranked by their contests: strengths with intervals, and what cannot be ranked and why.
 
-Strengths are Bradley-Terry's on Elo's scale (``strengths``). Intervals are percentiles of the bootstrap over items: all
-contests of an item are drawn together. The scale of each resample is shifted so that the systems of its reference (those
-linked to the anchor, else the most) have the mean that they have in all the contests; a system that in a resample
-beats, or loses to, all of these has an infinite strength there, and an interval may so have an open end.
+Strengths are Bradley-Terry's on Elo's scale (``strengths``). Intervals are percentiles of the bootstrap over items:
+all contests of an item are drawn together. The scale of each resample is shifted so that the systems of its reference
+(those linked to the anchor, else the largest set of linked systems) have the mean that they have in all contests. A
+system that in a resample is only ever above, or only below, its reference has an infinite strength there: an interval
+may have an open end.
 """
 
 from __future__ import annotations
@@ -198,13 +199,19 @@ def resampled(wins: Array, here: Array, anchor: int) -> Array:
     """
     reach = reachable(wins)
     both = linked(reach)
-    heads = np.argmax(both.sum(axis=2), axis=1) if anchor < 0 else np.full(len(wins), anchor)
+    sizes = both.sum(axis=2)
+    heads = np.argmax(sizes, axis=1) if anchor < 0 else np.full(len(wins), anchor)
     rows = np.arange(len(wins))
     inside = both[rows, heads]
     found = fit(wins, inside) * SCALE
     fixed = inside if anchor < 0 else np.eye(len(here), dtype=bool)[heads]
     gap = np.where(fixed, here - found, 0.0).sum(axis=1) / fixed.sum(axis=1)
     over, under = reach[rows, :, heads], reach[rows, heads]
+    if anchor < 0:
+        # several sets as large as the largest: none is the reference, above is above every system
+        several = ((sizes == sizes.max(axis=1, keepdims=True)) & ~inside).any(axis=1, keepdims=True)
+        over, under = np.where(several, reach.all(axis=2), over), np.where(several, reach.all(axis=1), under)
+        inside = inside & ~several
     unbounded = np.where(over & ~under, np.inf, np.where(under & ~over, -np.inf, np.nan))
     return np.where(inside, found + gap[:, None], unbounded)
 

@@ -144,11 +144,14 @@ def lines(shown: Shown) -> list[dict[str, Any]]:
     ]  # fmt: skip
     empty = dict.fromkeys(("group", "rank", "strength", "low", "high", "open_low", "open_high"))
     made += [{"system": a.system, "standing": a.standing, **empty} for a in shown.ranking.apart]
-    for line in made:
-        tally = shown.ranking.tally(line["system"])
-        line |= {"won": tally.won, "tied": tally.tied, "lost": tally.lost, "share_won": tally.rate}
-        line |= {"elo": shown.elo[line["system"]]} if shown.elo else {}
-    return made
+    return [line | counts(shown, line["system"]) for line in made]
+
+
+def counts(shown: Shown, system: str) -> dict[str, Any]:
+    """A system's contests, and its Elo where it was asked for."""
+    tally = shown.ranking.tally(system)
+    found = {"won": tally.won, "tied": tally.tied, "lost": tally.lost, "share_won": tally.rate}
+    return {**found, "elo": shown.elo[system]} if shown.elo else found
 
 
 def csv_text(shown: Shown) -> str:
