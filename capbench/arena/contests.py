@@ -32,6 +32,7 @@ class Contest:
     choice: str
     judge: str
     group: str = ""
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def contests_of(verdicts: Sequence[Verdict], contradictory: Contradictory = "tie
             swap, choice = joined(one, other)
             swaps.append(swap)
             if swap.outcome != "contradictory" or contradictory == "tie":
-                contests.append(Contest(one.item, one.a, one.b, choice, one.judge, one.group))
-        contests += [Contest(v.item, v.a, v.b, v.choice, v.judge, v.group) for v in alone]
+                contests.append(Contest(one.item, one.a, one.b, choice, one.judge, one.group, one.turn))
+        contests += [Contest(v.item, v.a, v.b, v.choice, v.judge, v.group, v.turn) for v in alone]
     return contests, swaps
 
 

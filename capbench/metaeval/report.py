@@ -28,6 +28,7 @@ def as_object(found: Evaluation) -> dict[str, Any]:
         "groups": list(found.groups),
         "results": [asdict(result) for result in found.results],
         "means": [asdict(mean) for mean in found.means],
+        "calibration": [asdict(one) for one in found.bins],
         "ranks": [{"short": short, "column": name, "rank": n} for (short, name), n in found.ranks.items()],
         "notes": list(found.run.record.notes),
     }
@@ -65,13 +66,39 @@ def markdown(found: Evaluation) -> str:
     return "\n\n".join([*parts, LEGEND, footnotes])
 
 
+def calibration_text(found: Evaluation) -> str:
+    """For each column a table of its bins."""
+    pairs = found.kind == "preferences"
+    heads = ["distance of the pair" if pairs else "score", "mean", "accuracy" if pairs else "mean rating", "n"]
+    labels = {(r.short, r.column): r.label for r in found.results}
+    parts = []
+    for key, label in labels.items():
+        rows = [
+            [
+                f"{show(b.least)} to {show(b.most)}",
+                show(b.score),
+                f"{show(b.people)} [{bounds(b.low, b.high)}]",
+                str(b.n),
+            ]
+            for b in found.bins
+            if (b.short, b.column) == key
+        ]
+        if rows:
+            parts += [f"What people said by {escape(label)}:", table_of([heads, *rows])]
+    return "\n\n".join(parts)
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """0.421, 0.456; a line where there is no interval."""
+    return "-" if low is None or high is None else f"{show(low)}, {show(high)}"
+
+
 def cell(result: Result) -> str:
     """0.439 [0.421, 0.456], with the count of unscored rows beside it where there are any."""
     if result.value is None:
         return f"unscored ({result.unscored})" if not result.n else "-"
-    bounds = "-" if result.low is None or result.high is None else f"{show(result.low)}, {show(result.high)}"
     missing = f" ({result.unscored} unscored)" if result.unscored else ""
-    return f"{show(result.value)} [{bounds}]{missing}"
+    return f"{show(result.value)} [{bounds(result.low, result.high)}]{missing}"
 
 
 def table_of(rows: Sequence[Sequence[str]]) -> str:
