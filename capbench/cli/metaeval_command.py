@@ -55,6 +55,6 @@ def command(
     if as_json:
         echo(json.dumps(metaeval.as_object(found), indent=1, allow_nan=False))
     else:
-        echo("\n\n".join([metaeval.markdown(found), *([metaeval.calibration_text(found)] if calibration else [])]))
+        echo("\n\n".join(filter(None, [metaeval.markdown(found), metaeval.calibration_text(found) * calibration])))
     tell(found.run.record.notes)
     engine.refuse_unscored(found.run, found.asked, max_missing)
