@@ -20,6 +20,7 @@ from capbench.errors import BadData, MissingPart, UsageError
 from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
 from capbench.needs import References, Tokens
+from capbench.ray_executor import Ray
 from capbench.resolve import bind
 from capbench.scoring import Part
 from capbench.store import Run
@@ -39,7 +40,8 @@ class Options(TypedDict, total=False):
     are in; images: the folder of the pictures. name: the captioner's name in tables. fresh: start over.
     lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
     benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
-    values (default: the benchmark's).
+    values (default: the benchmark's). executor: what captions and encodes elsewhere, as ``capbench.Ray()`` does
+    (None: this process).
     """
 
     backends: Mapping[str, str]
@@ -55,6 +57,7 @@ class Options(TypedDict, total=False):
     fresh: bool
     by: str
     lang: str
+    executor: Ray | None
 
 
 def run(
@@ -121,6 +124,7 @@ def job_of(
         device=options.get("device", "cpu"),
         root=None if runs is None else Path(runs),
         fresh=options.get("fresh", False),
+        executor=options.get("executor"),
     )
 
 
@@ -160,6 +164,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     extra: str = "error",
     by: str = "",
     lang: str = "",
+    executor: Ray | None = None,
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
@@ -168,7 +173,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
     extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
     split, into ``Run.groups``.
-    lang: the language of the captions (default: English).
+    lang: the language of the captions (default: English). executor: as for ``run``.
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -178,7 +183,10 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
-    return run(spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by)
+    return run(
+        spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by,
+        executor=executor,
+    )  # fmt: skip
 
 
 def write_idf(

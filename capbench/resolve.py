@@ -241,16 +241,17 @@ def picture(image: ImageRef | None) -> ImageRef | Failure:
 
 
 def resolve(
-    features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu"
-) -> Features:
-    """Compute the needs into ``features``, one backend open at a time."""
+    features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu",
+    executor: Any = None,
+) -> Features:  # fmt: skip
+    """Compute the needs into ``features``, one backend open at a time. executor: as in ``stage.Lazy``."""
     wanted = closure(needs)
     features.tables |= {need: frequencies_of(need, bound) for need in wanted if isinstance(need, Frequencies)}
     pending = [need for need in wanted if is_derived(need) and not features.has(need)]
     while pending:
         chosen = next_backend(pending, features, bound)
         with ExitStack() as stack:
-            session = Lazy(bound[chosen].backend, device, stack)
+            session = Lazy(bound[chosen].backend, device, stack, executor)
             # all captions before the first ones, which are among them
             for need in sorted(pending, key=lambda need: not isinstance(root(need), AllCaptions)):
                 if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.ready(need):

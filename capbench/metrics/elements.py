@@ -78,7 +78,7 @@ class Elements:
         "capture": Column("CAPTURE", low=0.0, high=1.0),
     }
 
-    parser: str = "scenes_parser"
+    parser: str = "spacy"
     soft: str = ""
     near: float = 0.7
     synonyms: str = field(default="auto", metadata={"signed": False})  # ``stated`` says which it is

@@ -47,7 +47,7 @@ class SpiceLike:
         "spice_like_recall": Column("SPICE-like R", low=0.0, high=1.0),
     }
 
-    parser: str = "scenes_parser"
+    parser: str = "spacy"
     synonyms: str = field(default="auto", metadata={"signed": False})  # ``stated`` says which it is
     lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
 

@@ -135,7 +135,7 @@ def test_a_text_that_spacy_cannot_hold_is_a_failure_with_its_length(session):
 @pytest.mark.parametrize("text", [
     "\ud800 a dog", "a dog\x07\x1b[31m", "🐶" * 50, "(((((" * 200, "of of of of", "with it in the the", "dog " * 10_000,
     "<script>alert(1)</script> on a wall", "a̷ d̷o̷g̷", "一只狗在草地上", "its their his", "front of top of side", "and and , and",
-    "which that who is being been", "no no without", "covered covered covered", "-", "t-", "-shirt", "on on on", "ing",
+    "which that who is being been", "no no without", "a dog with it and " * 1_500, "a cat and a dog near " * 500, "covered covered covered", "-", "t-", "-shirt", "on on on", "ing",
 ])  # fmt: skip
 def test_hostile_texts_are_read_and_change_nothing_else(session, text):
     before = session.parse(["a man riding a brown horse"])

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from capbench.backends.spacy_parser import words
 
 Token = Any  # spacy.tokens.Token: spaCy is not needed to import this module
 NOUNS = ("NOUN", "PROPN")
+LONGEST_LIST = 30  # what is said of every word of a list would grow with the square of a hostile one
 
 
-def joined(token: Token) -> Iterator[Token]:
-    """The words that are joined to one by "and", "or" or a comma, in order."""
-    for child in token.children:
-        if child.dep_ == "conj":
-            yield child
-            yield from joined(child)
+def joined(token: Token) -> list[Token]:
+    """The words that are joined to one by "and", "or" or a comma, in order; the first LONGEST_LIST of a list."""
+    found: list[Token] = []
+    waiting = [token]
+    while waiting and len(found) <= LONGEST_LIST:
+        one = waiting.pop()
+        found.append(one)
+        waiting += [child for child in one.children if child.dep_ == "conj"][::-1]
+    return found[1:]
 
 
 def objects(preposition: Token) -> list[Token]:

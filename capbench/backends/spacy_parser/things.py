@@ -177,7 +177,7 @@ class Things:
                 yield described(one)
 
     def _says_nothing(self, word: Token, noun: Token) -> bool:
-        """Whether a word before a noun is no trait of it: part of a name or a colour, "some", what something else says."""
+        """Whether a word before a noun is no trait: part of a name or colour, "some", what is said elsewhere."""
         if (word.dep_ in ("compound", "poss") and word.pos_ != "VERB") or word.pos_ in ("DET", "PRON"):
             return True
         if word.lower_ in words.UNSAID or (word.lower_, self.lemmas.noun(noun.text)) in words.FIXED:
