@@ -11,6 +11,7 @@ import numpy as np
 from capbench import correlation, engine, stats
 from capbench.judgements import ALL, Judgement, Kind
 from capbench.metaeval.calibration import Bin, bins_of
+from capbench.metaeval.repeats import Repeats, repeats_of
 
 if TYPE_CHECKING:
     from capbench.store import Run
@@ -70,6 +71,7 @@ class Evaluation:
     means: tuple[Mean, ...]
     ranks: Mapping[tuple[str, str], int]
     bins: tuple[Bin, ...]
+    repeats: tuple[Repeats, ...]
     run: Run
     asked: tuple[Summary, ...]
 
@@ -119,8 +121,8 @@ def measured(name: str, judged: Sequence[Judgement], run: Run, asked: Sequence[S
     ranks = ranked(kind, columns, draws, people, images)
     bins = [b for column in columns for b in calibrated(column, kind, people, images)]
     return Evaluation(
-        name, kind, len(people), len(np.unique(images)), groups, tuple(results), tuple(means), ranks, tuple(bins), run,
-        tuple(asked),
+        name, kind, len(people), len(np.unique(images)), groups, tuple(results), tuple(means), ranks, tuple(bins),
+        repeats_of(judged), run, tuple(asked),
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def as_object(found: Evaluation) -> dict[str, Any]:
         "results": [asdict(result) for result in found.results],
         "means": [asdict(mean) for mean in found.means],
         "calibration": [asdict(one) for one in found.bins],
+        "repeats": [asdict(one) for one in found.repeats],
         "ranks": [{"short": short, "column": name, "rank": n} for (short, name), n in found.ranks.items()],
         "notes": list(found.run.record.notes),
     }
@@ -61,9 +62,20 @@ def markdown(found: Evaluation) -> str:
             rank = [ranks[c]] if group == ALL else []
             rows.append([*rank, labels[c], *map(cell, results), str(results[0].n)])
         parts += [*([] if group == ALL else [f"Group {escape(group)}:"]), table_of(rows)]
+    if found.repeats:
+        parts += ["Scores given several times:", repeats_table(found)]
     signatures = {r.short: r.signature for r in found.results}
     footnotes = "  \n".join(f"[{i}] `{in_code(signatures[short])}`" for short, i in notes.items())
     return "\n\n".join([*parts, LEGEND, footnotes])
+
+
+def repeats_table(found: Evaluation) -> str:
+    """How far scores that were given several times agree with themselves."""
+    rows = [["metric", "equal", "mean gap", "ICC(1)", "captions", "repeats"]]
+    for one in found.repeats:
+        cells = [f"{show(x.value)} [{bounds(x.low, x.high)}]" if x.value is not None else "-" for x in one.statistics]
+        rows.append([escape(one.score), *cells, str(one.captions), str(one.most)])
+    return table_of(rows)
 
 
 def calibration_text(found: Evaluation) -> str:
