@@ -7,84 +7,30 @@ kept, metrics already scored are kept, values already in the cache are kept; the
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import platform
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from capbench import asking, captioning, combining, scoring, several, store
-from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import Cache, open_cache
-from capbench.details import by_id, file_of, forget_details, write_details
-from capbench.errors import CapbenchError, TooManyUnscored, cannot_start
-from capbench.facts import Facts, facts_of, leave_out, missing_facts
+from capbench.details import by_id
+from capbench.errors import CapbenchError, TooManyUnscored
+from capbench.facts import facts_of
 from capbench.needs import Ids, References
-from capbench.protocols import Need, Problem
-from capbench.resolve import Bound, Features, Work, bind, cached_share, closure, is_derived, resolve
+from capbench.planning import Job, Plan, key_of, plan, plan_lines
+from capbench.protocols import Need
+from capbench.resolve import Features, Work, closure, resolve
+from capbench.resuming import before_scoring, finish, previous, started
 from capbench.signature import Signature
-from capbench.store import Identity, Record, Run, Stated
+from capbench.store import Run
 from capbench.tables import Scored
-from capbench.types import Caption, Failure, Generation, Summary
+from capbench.types import Caption, Failure, Summary
 
 MAX_MISSING = 0.01
 SHOWN_IDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be run.
-
-    samples: captions an image (0: as many as the file or the benchmark states, else one). retry_failed: whether
-    captions that failed are asked for again. root: the folder of runs (None: nothing is written). executor: what
-    captions and encodes elsewhere, as ``capbench.ray_executor.Ray`` does (None: this process).
-    """
-
-    captioner: Any
-    origin: str
-    label: str
-    benchmark: Benchmark
-    parts: tuple[scoring.Part, ...]
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    generation: Generation = field(default_factory=Generation)
-    samples: int = 0
-    limit: int = 0
-    device: str = "cpu"
-    root: Path | None = None
-    fresh: bool = False
-    retry_failed: bool = False
-    executor: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that is known before work starts. given: facts for captioners; judged: for metrics.
-
-    unused: in words, what the captioner is given and says it cannot use.
-    """
-
-    job: Job
-    given: Facts
-    judged: Facts
-    bound: Mapping[str, Bound]
-    signatures: Mapping[int, Signature]
-    identity: Identity
-    samples: int
-    mark: str
-    unused: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the run is kept."""
-        if self.job.root is None:
-            return None
-        return (
-            self.job.root / store.slug(self.identity.benchmark) / f"{store.slug(self.job.label)}-{self.identity.short}"
-        )
 
 
 class Result(NamedTuple):
@@ -99,86 +45,6 @@ class Result(NamedTuple):
     captioned: int
     scored: int
     dropped: tuple[str, ...] = ()
-
-
-def plan(job: Job) -> Plan:
-    """Check everything that can be checked before the captioner runs.
-
-    Raises:
-        MissingPart: all that is missing, together.
-    """
-    given = facts_of(job.benchmark, job.limit)
-    params = asking.generation_of(job.benchmark, job.generation)
-    job = replace(job, generation=params)
-    samples = several.wanted_samples(job.captioner, job.label, job.benchmark, job.samples)
-    fewer, mark = several.left_out(job.captioner, job.benchmark, samples)
-    judged = leave_out(given, fewer) if fewer else given
-    own_needs = combining.needs_of(job.captioner)
-    stated = [need for part in job.parts for need in part.needs.values()]
-    needs = closure([*own_needs, *stated])
-    bound, problems = bind(needs, job.aliases)
-    problems += missing_facts(needs, judged, fewer)
-    problems = [*own_problems(job, samples), *problems, *asking.problems(job.captioner, job.benchmark, given, params)]
-    if problems:
-        raise cannot_start(problems)
-    fingerprint = combining.fingerprint_of(job.captioner, job.origin, bound)
-    data, _ = data_digests(job.benchmark)
-    identity = Identity(
-        job.benchmark.name,
-        job.benchmark.version,
-        data,
-        fingerprint,
-        len(given.ids),
-        samples,
-        asdict(job.generation),
-    )
-    signatures = {i: scoring.signature_of(part, judged, bound, samples) for i, part in enumerate(job.parts)}
-    unused = asking.unused(job.captioner, job.label, job.benchmark, params, len(given.ids))
-    return Plan(job, given, judged, bound, signatures, identity, samples, mark, unused)
-
-
-def own_problems(job: Job, samples: int) -> list[Problem]:
-    """What the captioner lacks, each metric that has a ``check``, and each that wants several captions of an image."""
-    named: list[tuple[str, Any]] = [(f"captioner {job.label}", job.captioner)]
-    named += [(f"metric {part.spec}", part.metric) for part in job.parts if hasattr(part.metric, "check")]
-    named += [(f"executor {job.executor.name}", job.executor)] if job.executor is not None else []
-    found = [(name, part.check()) for name, part in named]
-    problems = [Problem(f"{name}: {problem.what}", problem.cure) for name, problem in found if problem is not None]
-    if samples == 1:
-        problems += [
-            Problem(f"metric {part.spec}: it compares several captions of an image, and there is one", several.CURE)
-            for part in job.parts
-            if several.compares(closure(part.needs.values()))
-        ]
-    return problems
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """The plan for people: what will be computed, by what, and how much of it is in the cache."""
-    stated = [need for part in plan.job.parts for need in part.needs.values()]
-    names = closure([*combining.needs_of(plan.job.captioner), *stated])
-    lines = [
-        f"captioner  {plan.identity.captioner}",
-        f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),
-        f"run        {plan.folder or '-'}",
-        *([f"executor   {plan.job.executor.stated()}"] if plan.job.executor is not None else []),
-        *(f"unused     {line}" for line in plan.unused),
-    ]
-    with open_cache() as cache:
-        for need in names:
-            if not is_derived(need):
-                continue
-            share = cached_share(need, plan.judged, plan.bound, cache)
-            known = (
-                "made in each run"
-                if not need.cached
-                else "after captioning"
-                if share is None
-                else f"{share[0]} of {share[1]} cached"
-            )
-            lines.append(f"need       {need} by {plan.bound[need.backend].fingerprint}: {known}")
-    lines += [f"metric     {signature.text}" for signature in plan.signatures.values()]
-    return lines
 
 
 def run(plan: Plan) -> Result:
@@ -212,90 +78,6 @@ def run(plan: Plan) -> Result:
     shorts = {signature.short for signature in plan.signatures.values()}
     asked = tuple(s for s in all_summaries if s.short in shorts)
     return Result(done, asked, tuple(work), len(made), len(new_scored), dropped)
-
-
-def before_scoring(
-    plan: Plan, record: Record, captions: Sequence[Caption], *, changed: bool
-) -> tuple[Record, tuple[str, ...]]:
-    """The record without what was said of captions that are no more, and the specs of metrics that go with it.
-
-    The file of captions is put in order.
-    """
-    if not changed and record.status == "finished":
-        return record, ()
-    shorts = {signature.short for signature in plan.signatures.values()}
-    dropped = tuple(stated.spec for stated in record.metrics if stated.short not in shorts)
-    if plan.folder is not None:
-        store.order_captions(plan.folder, captions)
-        for stated in record.metrics:
-            file_of(plan.folder, key_of(stated.signature.partition("|")[0], stated.short)).unlink(missing_ok=True)
-    return replace(record, metrics=[], notes=[]), dropped
-
-
-def previous(plan: Plan) -> tuple[Record | None, tuple[Scored, ...], tuple[Summary, ...]]:
-    """What the folder holds already; nothing with --fresh, and no scores of an unfinished run."""
-    folder = plan.folder
-    if folder is None or not (folder / store.RUN).exists():
-        return None, (), ()
-    if plan.job.fresh:
-        for name in (store.RUN, store.CAPTIONS, store.SCORES, store.SUMMARY, store.TAGS):
-            (folder / name).unlink(missing_ok=True)
-        forget_details(folder)
-        combining.forget_candidates(folder)
-        return None, (), ()
-    record = store.read_record(folder)
-    if record.status != "finished":
-        return record, (), ()
-    summaries = store.read_summary(folder)
-    keys = {key_of(s.metric, s.short) for s in summaries}
-    # a metric without any score failed as a whole; what was missing then may be there now
-    kept = (s for s in store.read_scores(folder, plan.judged.ids) if s.key in keys)
-    scored = tuple(s for s in kept if any(not np.isnan(c).all() for c in s.rows.columns.values()))
-    return record, scored, tuple(s for s in summaries if key_of(s.metric, s.short) in {x.key for x in scored})
-
-
-@contextlib.contextmanager
-def started(plan: Plan, before: Record | None) -> Iterator[tuple[Record, Any, tuple[Caption, ...]]]:
-    """run.json with status "started", the log to append captions to, and the captions that are there."""
-    record = before or Record("started", plan.job.label, plan.identity, circumstance(plan))
-    if plan.folder is None:
-        yield record, forget, ()
-        return
-    if before is None:
-        store.write_record(plan.folder, record)
-    captions = store.recover_captions(plan.folder)
-    log = store.CaptionLog(plan.folder)
-    folder, status = plan.folder, record.status
-
-    def keep(made: Sequence[Caption]) -> None:
-        """Append; what was scored of other captions is no longer the run's."""
-        nonlocal status
-        if made and status == "finished":
-            status = "started"
-            store.write_record(folder, replace(record, status=status))
-        log.append(made)
-
-    try:
-        yield record, keep, captions
-    finally:
-        log.close()
-
-
-def forget(_: Sequence[Caption]) -> None:
-    """Keep nothing: the run is not written."""
-
-
-def circumstance(plan: Plan) -> dict[str, Any]:
-    """What is worth knowing and changes no number: versions, device, time. No host name and no paths."""
-    versions = {name: version(name) for name in ("capbench", "numpy", "pillow", "pyarrow")}
-    return {
-        "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "device": plan.job.device,
-        "executor": plan.job.executor.stated() if plan.job.executor is not None else "local",
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "versions": versions,
-    }
 
 
 def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tuple[list[Caption], list[str]]:
@@ -402,50 +184,6 @@ def mark_of(plan: Plan, needs: Sequence[Need]) -> str:
     return ", ".join(filter(None, marks))
 
 
-def key_of(metric: str, short: str) -> str:
-    """The name of a metric's rows in scores.parquet."""
-    return f"{metric}#{short}"
-
-
-def finish(
-    plan: Plan,
-    record: Record,
-    captions: Sequence[Caption],
-    scored: Sequence[Scored],
-    summaries: Sequence[Summary],
-    cautions: Sequence[str],
-    *,
-    changed: bool,
-) -> Record:
-    """Write what is new; run.json last, with status "finished". Notes of metrics that are kept are kept."""
-    stated = {m.short: m for m in record.metrics}
-    for i, part in enumerate(plan.job.parts):
-        signature = plan.signatures[i]
-        stated.setdefault(
-            signature.short, Stated(part.spec, part.label, signature.text, signature.short, part.headline)
-        )
-    told = [*plan.unused, *several.notes_on(captions, plan.samples), *captioning.notes_on(captions)]
-    notes = list(dict.fromkeys([*told, *record.notes, *cautions]))
-    finished = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    timed = [c.seconds for c in captions if c.seconds > 0]
-    speed = {"seconds_a_caption": round(sum(timed) / len(timed), 6)} if timed else {}
-    done = replace(
-        record, status="finished", metrics=list(stated.values()), notes=notes,
-        backends=dict(record.backends) | {name: b.fingerprint for name, b in plan.bound.items()},
-        circumstance={**record.circumstance, "finished": finished, **speed},
-    )  # fmt: skip
-    if plan.folder is not None:  # a run of an earlier capbench, or of other tags=, gets them without work
-        store.write_tags(plan.folder, plan.judged.ids, plan.judged.tags)
-    if not changed:
-        return record
-    if plan.folder is not None:
-        write_details(plan.folder, scored)
-        store.write_scores(plan.folder, scored, plan.judged.ids)
-        store.write_summary(plan.folder, summaries)
-        store.write_record(plan.folder, done)
-    return done
-
-
 def refuse_unscored(run: Run, asked: Sequence[Summary], allowed: float = MAX_MISSING) -> None:
     """Complain when some number leaves out more than this share of its rows.
 
@@ -474,4 +212,4 @@ def refuse_unscored(run: Run, asked: Sequence[Summary], allowed: float = MAX_MIS
     )
 
 
-__all__ = ["CapbenchError", "Job", "Plan", "Result", "plan", "plan_lines", "refuse_unscored", "run"]
+__all__ = ["CapbenchError", "Job", "Plan", "Result", "key_of", "plan", "plan_lines", "refuse_unscored", "run"]
