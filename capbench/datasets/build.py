@@ -13,7 +13,7 @@ from capbench.datasets.asked import Places
 from capbench.errors import BadData, Fault, MissingPart
 from capbench.images import names_in, reference
 from capbench.records import Record, read_ids
-from capbench.types import Failure, ImageRef, Sample
+from capbench.types import Failure, Sample
 
 COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?0*(\d+)")
 SHOWN = 3
