@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from capbench.types import Caption, Failure, Generation, Request
 ATTEMPTS = 3  # times that Ray may fail without a batch done in between
 RESTARTS = 8  # of one actor, by Ray
 SHARE = 0.75  # of a node's processors, for actors; Ray Data's own tasks need the rest
+REACHED = 10.0  # seconds for a head to answer
 LARGEST_BLOCKS = 20_000  # batches are carried in at most so many blocks
 PLUGIN_FILE = "capbench_file_"  # modules of one-file plugins, which other machines do not have
 
@@ -75,12 +77,14 @@ class Ray:
 
         if ray.is_initialized():
             return
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.ERROR)
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it complains of how Ray Data makes its own actors
         settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
         here = {} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+        host, _, port = self.address.rpartition(":")
         try:
+            if port.isdigit() and "/" not in host:  # Ray itself tries for minutes
+                socket.create_connection((host, int(port)), REACHED).close()
             ray.init(
                 self.address or None,
                 log_to_driver=False,
@@ -88,7 +92,7 @@ class Ray:
                 runtime_env={"env_vars": settings},
                 **here,
             )
-        except Exception as error:  # each way of not being there has an exception of its own
+        except (Exception, SystemExit) as error:  # an address where nobody answers ends in sys.exit
             what = f"cannot reach the Ray cluster {self.address}".rstrip()
             cure = "start one: ray start --head; or leave --ray-address out"
             raise CapbenchError(f"{what}: {type(error).__name__}: {error}", cure) from error
@@ -132,12 +136,13 @@ class Ray:
     ) -> Iterator[tuple[int, list[Any]]]:
         """(Number, answers) of every part, as they are done; parts that Ray lost are given to it again."""
         left = dict(enumerate(parts, int(proven)))  # an actor takes part 0 for the first that the model ever sees
-        fruitless = 0
-        self.connect()
+        fruitless, careful = 0, False
+        if left:
+            self.connect()
         while left:
             before = len(left)
             lost = None
-            for number, answers, error in self.one_pass(work, left, device):
+            for number, answers, error in self.one_pass(work, left, device, careful=careful):
                 if number < 0:
                     lost = error
                 elif number in left:  # else a task that Ray ran twice
@@ -149,14 +154,17 @@ class Ray:
             if lost is not None and (fruitless >= ATTEMPTS or not recoverable(lost)):
                 what = f"Ray failed with {len(left)} of {len(parts)} batches to do: {type(lost).__name__}: {lost}"
                 raise CapbenchError(what, "what was made is kept; the same command goes on") from lost
+            careful = True
             left = dict(reversed(left.items()))  # a batch that kills its actor goes last, so that the others are done
             if lost is not None and self.opened:
                 self.close()  # with the connection end the actors that are left, whose GPUs the next pass needs
                 self.connect()
 
-    def one_pass(self, work: Any, left: Mapping[int, Any], device: str) -> Iterator[tuple[int, list[Any], Any]]:
+    def one_pass(
+        self, work: Any, left: Mapping[int, Any], device: str, *, careful: bool
+    ) -> Iterator[tuple[int, list[Any], Any]]:
         """What Ray Data gives for these parts; where it fails, -1 and why."""
-        done = stream(work, dict(left), device, self.workers)
+        done = stream(work, dict(left), device, self.workers, careful=careful)
         failure: BaseException | None = None
         while failure is None:
             try:
@@ -263,12 +271,16 @@ def pickled(value: tuple[list[Any], Exception | None]) -> bytes:
 
 
 def stream(
-    work: Any, parts: Mapping[int, Sequence[Any]], device: str, workers: int
+    work: Any, parts: Mapping[int, Sequence[Any]], device: str, workers: int, *, careful: bool
 ) -> Iterator[tuple[int, list[Any], Exception | None]]:
-    """One pass of Ray Data over parts: (number, answers, error) of each, in the order in which they are done."""
+    """One pass of Ray Data over parts: (number, answers, error) of each, in the order in which they are done.
+
+    careful: an actor has no part waiting while it does another, so that one that kills it costs only itself.
+    """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has set another level
     settings = DataContext.get_current()
     settings.enable_progress_bars = False
     settings.execution_options.preserve_order = False
@@ -284,12 +296,14 @@ def stream(
         done = ray.data.from_items(rows, override_num_blocks=blocks).map(
             Actor,
             fn_constructor_args=(shipped, device.partition(":")[0], str(Path.cwd())),
-            compute=ActorPoolStrategy(size=count),
+            compute=ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1 if careful else None),
             **resources,
         )
-    for row in done.iter_rows():
-        answers, error = pickle.loads(row["answers"])  # noqa: S301 -- the actors of this run made it
-        yield row["number"], answers, error
+    # nothing is fetched ahead: an answer that waits for the next one would be lost with it
+    for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for row in table.to_pylist():
+            answers, error = pickle.loads(row["answers"])  # noqa: S301 -- the actors of this run made it
+            yield row["number"], answers, error
 
 
 def shares(workers: int, device: str, parts: int) -> tuple[int, dict[str, Any]]:
