@@ -278,7 +278,7 @@ class TestOnOneNode:
 
     def test_a_batch_that_kills_its_actor_ends_the_run_and_loses_nothing_else(self, teller, monkeypatch):
         monkeypatch.setattr("capbench.ray_executor.RESTARTS", 1)
-        monkeypatch.setattr("capbench.ray_executor.ATTEMPTS", 1)
+        monkeypatch.setattr("capbench.ray_executor.ATTEMPTS", 2)
         captioner = plugins.load("captioners", teller(fault="die", seconds=0.1)).value
         asked = [Request("bad", None, (), 0), *(Request(f"id-{k}", None, (), 1) for k in range(12))]
         kept = []
