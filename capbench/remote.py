@@ -317,7 +317,7 @@ class Client:
             return response, self._keyless(bytes(content))
 
     def _keyless(self, content: bytes) -> bytes:
-        """An answer without the key, wherever the server wrote it back; one of a few letters, as EMPTY, is no secret."""
+        """An answer without the key, wherever the server wrote it back; a few letters, as EMPTY, are no secret."""
         return content.replace(self._key.encode("ascii"), b"[key]") if len(self._key) >= LEAST_SECRET else content
 
     def _refusal(self, response: httpx.Response, content: bytes) -> Trouble | Rejected | Hopeless:
