@@ -240,27 +240,18 @@ class TestOnOneNode:
         """Photographs are not at hand everywhere: drawn pictures by two encoders."""
         samples = plugins.load("datasets", "scenes(n=40)").value.load()
         items = [s.image for s in samples] + [ImageRef("nowhere.png", "0" * 32)]
-        for spec in ("scenes()", "mini()"):
-            backend = plugins.load("backends", spec).value
-            for need, values in (
-                (Vectors(Images(), spec), items),
-                (Vectors(Captions(), spec), ["a red square", "", "\ud800 x"]),
-            ):
-                with backend.open("cpu") as session:
-                    local = [
-                        value
-                        for i in range(0, len(values), 256)
-                        for value in need.compute(session, values[i : i + 256])
-                    ]
-                made = {
-                    i: v
-                    for which, part in api.Ray(workers=2).compute(backend, need, values, "cpu")
-                    for i, v in zip(which, part, strict=True)
-                }
-                remote = [made[i] for i in range(len(values))]
-                for a, b in zip(local, remote, strict=True):
-                    assert type(a) is type(b)
-                    assert a == b if not hasattr(a, "values") else need.pack(a) == need.pack(b)
+        texts = ["a red square", "", "\ud800 x"]
+        asked = (("scenes()", Images(), items), ("mini()", Images(), items), ("mini()", Captions(), texts))
+        for spec, source, values in asked:
+            backend, need = plugins.load("backends", spec).value, Vectors(source, spec)
+            with backend.open("cpu") as session:
+                local = list(need.compute(session, values))
+            answers = api.Ray(workers=2).compute(backend, need, values, "cpu")
+            made = {i: v for which, part in answers for i, v in zip(which, part, strict=True)}
+            for i, value in enumerate(local):
+                assert type(made[i]) is type(value)
+                assert made[i] == value if not hasattr(value, "values") else need.pack(made[i]) == need.pack(value)
+            assert len(made) == len(local)
 
     def test_what_fails_locally_fails_the_same_way(self, teller):
         executor = api.Ray(workers=2)
