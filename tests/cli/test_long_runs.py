@@ -407,3 +407,33 @@ def test_two_hundred_kills_lose_double_and_misplace_nothing(loopback, album, tmp
     assert progress[-1] < len(captions)
     # what a life had not written when it was killed is asked again: at most a batch
     assert server.seen.total() <= len(captions) + kills * batch
+
+
+@pytest.mark.parametrize("form", ["another form", "a refusal", "a caption", "cut in the middle"])
+def test_a_key_that_a_server_writes_back_is_in_no_file_and_no_message(
+    loopback, album, tmp_path, capbench, monkeypatch, form
+):
+    key = "sk-very-secret-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    told = {
+        "another form": (200, {"headers": {"Authorization": f"Bearer {key}"}}),
+        "a refusal": (200, loopback.completion("", refusal=f"not with {key}")),
+        "a caption": (200, loopback.completion(f"a picture of {key}")),
+        "cut in the middle": (500, b"x" * 285 + b" " + key.encode()),
+    }[form]
+    with loopback.Server(lambda *_: told) as server:
+        made = capbench("run", f"chat(model='tiny-eyes', url='{server.url}', attempts=1)", "-b",
+                        f"folder(images='{album(3)}')", "--runs", str(tmp_path / "runs"), "-m", "style")  # fmt: skip
+    files = [path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert any(b"[key]" in data for data in files)
+    assert not any(key[:10].encode() in data for data in files)
+    assert key[:10] not in made.out + made.err
+
+
+def test_a_key_that_stands_for_none_takes_no_words_out_of_captions(loopback, album, tmp_path, capbench, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with loopback.Server(lambda *_: (200, loopback.completion("none of them"))) as server:
+        capbench("run", f"chat(model='tiny-eyes', url='{server.url}')", "-b", f"folder(images='{album(2)}')",
+                 "--runs", str(tmp_path / "runs"), "-m", "style")  # fmt: skip
+    (captions,) = (tmp_path / "runs").rglob("captions.jsonl")
+    assert captions.read_text().count('"none of them"') == 2
