@@ -162,6 +162,8 @@ def plan_lines(plan: Plan) -> list[str]:
             share = cached_share(need, plan.judged, plan.bound, cache)
             known = (
                 "made in each run"
+                if not (need.cached or getattr(need, "replies", False))
+                else "replies are kept one by one"
                 if not need.cached
                 else "after captioning"
                 if share is None

@@ -15,10 +15,11 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
@@ -124,6 +125,18 @@ class Hopeless(Exception):
         self.error, self.status = error, status
 
 
+class Arrivals(dict[int, Any]):
+    """What became of requests by their index, and in ``arrived`` the indices as they come, for another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: SimpleQueue[int | None] = SimpleQueue()
+
+    def __setitem__(self, i: int, outcome: Any) -> None:
+        super().__setitem__(i, outcome)
+        self.arrived.put(i)
+
+
 class Client:
     """Requests to one server; used in a ``with``, from one thread.
 
@@ -192,17 +205,40 @@ class Client:
         Raises:
             Midway: no request can succeed; it holds the replies until then by their index in ``bodies``.
         """
-        found: dict[int, Reply[T] | Trouble | Rejected] = {}
+        found: dict[int, Reply[T] | Failure] = {}
         try:
-            self._portal.call(self._all, path, bodies, read, found)
+            found |= self.post_each(path, bodies, read)
+        except Midway as midway:
+            raise Midway(midway.error, found) from None
+        return [found[i] for i in range(len(bodies))]
+
+    def post_each(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[Any], T]
+    ) -> Iterator[tuple[int, Reply[T] | Failure]]:
+        """Each reply with the index of its body, as it comes; at the end a Failure for each body without one.
+
+        Raises:
+            Midway: no request can succeed; the replies until then have been given.
+        """
+        found = Arrivals()
+        under_way = self._portal.start_task_soon(self._all, path, bodies, read, found)
+        under_way.add_done_callback(lambda _: found.arrived.put(None))
+        try:
+            while (i := found.arrived.get()) is not None:
+                if isinstance(found[i], Reply):
+                    yield i, found[i]
+        finally:
+            under_way.cancel()
+        try:
+            under_way.result()
         except Hopeless as error:
-            raise Midway(error.error, {i: x for i, x in found.items() if isinstance(x, Reply)}) from None
+            raise Midway(error.error, {}) from None
         outcomes = list(found.values())
         if any(isinstance(outcome, Reply) for outcome in outcomes):
             self._fruitless = 0
         elif outcomes and (why := self._given_up(outcomes)) is not None:
             raise Midway(why, {})
-        return [x if isinstance(x := found[i], Reply) else Failure(x.reason) for i in range(len(bodies))]
+        yield from ((i, Failure(x.reason)) for i, x in found.items() if not isinstance(x, Reply))
 
     def _given_up(self, outcomes: Sequence[Any]) -> CapbenchError | None:
         """Why a batch without any reply is the server's fault and not its items'; None where it is theirs."""

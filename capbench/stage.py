@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from capbench.cache import Cache, value_key
+from capbench.cache import Cache, Shelf, value_key
 from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
@@ -31,6 +31,11 @@ class Lazy:
     def chunk(self) -> int:
         """Items a cache commit: fewer where the backend says that they are slow to make."""
         return int(getattr(self._backend, "chunk", CHUNK))
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the backend reads what was made before, and makes nothing."""
+        return bool(getattr(self._backend, "recorded", False))
 
     def get(self) -> Any:
         """The open session."""
@@ -58,6 +63,7 @@ class Stage:
         self.need, self.fingerprint, self.params = need, fingerprint, params
         self.session, self.cache, self.shared = session, cache, shared
         self.made = 0
+        self.parts = bool(getattr(need, "replies", False))  # what is kept are the parts of its values
 
     def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
         """The values of all items as integer words, where the session gives such; else None."""
@@ -110,7 +116,8 @@ class Stage:
                 raise
             self._keep(keys, made)
             known |= made
-            self.made += len(missing)
+            if not self.parts:
+                self.made += len(missing)
         return known
 
     def _keep(self, keys: Mapping[str, bytes], values: Mapping[str, Any]) -> None:
@@ -121,8 +128,14 @@ class Stage:
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""
-        session = self.session.get()
         name = f"backend {self.need.backend!r}"
+        if self.parts:
+            shelf = Shelf(self.cache, self.fingerprint)
+            try:
+                return one_each(lambda part: self.need.compute(self.session, part, shelf), items, name, proven=True)
+            finally:
+                self.made += shelf.made
+        session = self.session.get()
         return one_each(lambda part: self.need.compute(session, part), items, name, proven=self.made > 0)
 
 

@@ -12,7 +12,7 @@ import click
 from capbench.errors import CapbenchError
 
 COMMANDS = (
-    "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements",
+    "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "export-replies", "metaeval", "judgements",
     "idf", "bags", "export-encoder", "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
