@@ -162,7 +162,9 @@ def recorded(parts: Sequence[Part], replay: str) -> dict[str, str]:
     needs = closure(need for part in parts for need in part.needs.values())
     judges = {need.backend for need in needs if is_derived(need) and need.backend_kind == "judge"}
     if not judges:
-        raise UsageError("no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\"")
+        raise UsageError(
+            "no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\""
+        )
     return {name: f"recorded_judge(path={replay!r}, judge={name!r})" for name in judges}
 
 

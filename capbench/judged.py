@@ -154,12 +154,19 @@ def shown(value: Any) -> Any:
 def opinions(
     rubric: Rubric, told: Sequence[dict[str, Any]], settings: Settings, door: Any, shelf: Any
 ) -> list[Opinion]:
-    """All steps of a rubric for all items, each step for all at once. told: by item, what prompts are filled with."""
+    """The rubric's columns of all items. told: by item, what prompts are filled with."""
+    return [opinion_of(rubric, own) for own in cases_of(rubric, told, settings, door, shelf)]
+
+
+def cases_of(
+    rubric: Rubric, told: Sequence[dict[str, Any]], settings: Settings, door: Any, shelf: Any
+) -> list[list[Case]]:
+    """All steps of a rubric for all items, each step for all at once: of each item a case for each repeat."""
     cases = [[Case(values, {}, [], [], n) for n in range(settings.repeats)] for values in told]
     for step in rubric.steps:
         alive = [case for own in cases for case in own if not case.ended]
         take(rubric, step, alive, settings, door, shelf)
-    return [opinion_of(rubric, own) for own in cases]
+    return cases
 
 
 def opinion_of(rubric: Rubric, cases: Sequence[Case]) -> Opinion:
@@ -175,9 +182,7 @@ def opinion_of(rubric: Rubric, cases: Sequence[Case]) -> Opinion:
     return Opinion(columns, nothing, exchanges)
 
 
-def take(
-    rubric: Rubric, step: Step, cases: Sequence[Case], settings: Settings, door: Any, shelf: Any
-) -> None:
+def take(rubric: Rubric, step: Step, cases: Sequence[Case], settings: Settings, door: Any, shelf: Any) -> None:
     """One step of all cases: ask, read, and ask again what could not be read."""
     spots: list[Spot] = []
     for case in cases:
@@ -216,7 +221,9 @@ def prompt_of(rubric: Rubric, step: Step, spot: Spot, settings: Settings, attemp
     for before in rubric.before(step):
         answer = case.answers.get(before.name)
         if isinstance(answer, list):
-            values[before.name] = answer[spot.entry]["value"] if before.each == step.each else [a["value"] for a in answer]
+            values[before.name] = (
+                answer[spot.entry]["value"] if before.each == step.each else [a["value"] for a in answer]
+            )
         elif answer is not None:
             values[before.name] = answer["value"]
     if spot.each is not None:
@@ -279,9 +286,9 @@ def outcome(step: Step, spot: Spot, reply: JudgeReply | Failure) -> tuple[State,
         return "unreadable", str(fault)
 
 
-def exchanges_of(opinion: Opinion) -> Iterator[dict[str, Any]]:
-    """Everything asked about an item, as plain data."""
-    for one in opinion.exchanges:
+def plain_exchanges(exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
+    """Everything that was asked, as plain data."""
+    for one in exchanges:
         said = json.loads(json.dumps(one.said)) if one.state == "read" else str(one.said)
         line = {"step": one.step, "key": one.key, "state": one.state, "said": said}
         line |= {"entry": one.entry} if one.entry >= 0 else {}

@@ -38,7 +38,9 @@ def export(folders: list[Path], target: Path) -> tuple[int, int]:
             kept.update(own)
             found += len(own)
         if not found:
-            raise MissingPart(f"{folder} holds no replies of a judge", "run it with a judge: -m \"judge(rubric='clair')\"")
+            raise MissingPart(
+                f"{folder} holds no replies of a judge", "run it with a judge: -m \"judge(rubric='clair')\""
+            )
     write_file(target, written(Recording(judges, replies)))
     return sum(map(len, replies.values())), len(replies)
 

@@ -75,9 +75,7 @@ def unpacked(value: Any, source: str) -> JudgeReply:
     if not likely:
         return reply
     try:
-        places = tuple(
-            Likely(str(token), tuple((str(one), float(x)) for one, x in among)) for token, among in likely
-        )
+        places = tuple(Likely(str(token), tuple((str(one), float(x)) for one, x in among)) for token, among in likely)
     except (TypeError, ValueError) as error:
         raise BadData(f"{source}: likely is no list of tokens: {error}") from error
     object.__setattr__(reply, "likely", places)

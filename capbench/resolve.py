@@ -333,15 +333,15 @@ def joined(features: Features, need: Any) -> Flat:
                 names.append([])
             names[i] += flat.names[part]
         columns.append(own)
-    values = [
-        next((value for value in row if isinstance(value, Failure)), row) for row in zip(*columns, strict=True)
-    ]
+    values = [next((value for value in row if isinstance(value, Failure)), row) for row in zip(*columns, strict=True)]
     return Flat(values, ["".join(f"{len(name)}:{name}" for name in own) for own in names])
 
 
 def parameters(need: Any) -> str:
     """A need's own parameters as part of a cache key; its source and backend have places of their own."""
-    return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "to", "also", "backend", need.backend_kind))
+    return ",".join(
+        f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "to", "also", "backend", need.backend_kind)
+    )
 
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:

@@ -45,7 +45,9 @@ def json_option(command: F) -> F:
 
 def replay_option(command: F) -> F:
     """--replay FILE."""
-    text = "Recorded replies (of export-replies) in the place of every judge: nothing is asked, and none may be missing."
+    text = (
+        "Recorded replies (of export-replies) in the place of every judge: nothing is asked, and none may be missing."
+    )
     made: F = click.option("--replay", default="", metavar="FILE", help=text)(command)
     return made
 

@@ -78,7 +78,9 @@ def reply_to(prompt: JudgePrompt) -> JudgeReply | Failure:
         return Failure(f"not a scene: {error}")
     except CapbenchError as error:
         return Failure(error.message)
-    return JudgeReply(text, model="scripted", tokens_in=len(WORD.findall(prompt.text)), tokens_out=len(WORD.findall(text)))
+    return JudgeReply(
+        text, model="scripted", tokens_in=len(WORD.findall(prompt.text)), tokens_out=len(WORD.findall(text))
+    )
 
 
 def said(step: Step, about: Mapping[str, Any]) -> str:

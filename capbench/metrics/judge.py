@@ -16,7 +16,7 @@ import numpy as np
 
 from capbench import languages, rubrics
 from capbench.errors import CapbenchError, UsageError
-from capbench.judged import Exchange, Judged, Opinion, Settings, exchanges_of
+from capbench.judged import Exchange, Judged, Opinion, Settings, plain_exchanges
 from capbench.needs import Captions, Ids, Images, Parsed, References
 from capbench.protocols import Need, Problem
 from capbench.types import Caution, Column
@@ -86,7 +86,9 @@ class Judge:
                 "repeats and tries are 1 or more, temperature is 0 or more",
             )
         if self.repeats > 1 and not self.temperature:
-            raise UsageError("judge: repeats at temperature 0 give the same answer again", "temperature=0.7, or repeats=1")
+            raise UsageError(
+                "judge: repeats at temperature 0 give the same answer again", "temperature=0.7, or repeats=1"
+            )
         wants = {"facts", "questions"} & {*rubric.sees, *(step.given for step in rubric.steps)}
         if self.facts and not wants:
             raise UsageError(f"the rubric {rubric.name} sees no facts or questions", "leave out facts=")
@@ -141,7 +143,7 @@ class Judge:
     def details(self, opinions: Sequence[Opinion]) -> list[Mapping[str, Any] | None]:
         """Everything that was asked about each item and what came of it, with the replies."""
         return [
-            {"exchanges": list(exchanges_of(one)), **({"reason": one.reason} if one.reason else {})}
+            {"exchanges": list(plain_exchanges(one.exchanges)), **({"reason": one.reason} if one.reason else {})}
             if one.exchanges
             else None
             for one in opinions
@@ -152,7 +154,11 @@ class Judge:
         states = Counter(exchange.state for one in opinions for exchange in one.exchanges)
         models = Counter(e.reply.model for one in opinions for e in one.exchanges if e.reply and e.reply.model)
         marks, why = [], []
-        for state, words in (("unreadable", "could not be read"), ("refused", "were refusals"), ("failed", "never came")):
+        for state, words in (
+            ("unreadable", "could not be read"),
+            ("refused", "were refusals"),
+            ("failed", "never came"),
+        ):
             if states[state]:
                 why.append(f"{states[state]} of {states.total()} answers {words}")
                 marks.append(f"{states[state]} {state}")

@@ -228,7 +228,9 @@ def aligned(text: str, wanted: int) -> Sequence[Any]:
     found = next((one for one in lists_in(text) if len(one) == wanted), None)
     if found is None:
         lengths = [str(len(one)) for one in lists_in(text)]
-        raise Unreadable(f"its list has {lengths[0]} entries, and {wanted} are asked for" if lengths else "it holds no list")
+        raise Unreadable(
+            f"its list has {lengths[0]} entries, and {wanted} are asked for" if lengths else "it holds no list"
+        )
     return found
 
 

@@ -68,7 +68,7 @@ def faults_of(rubric: Rubric) -> Iterator[str]:
     if rubric.digest or rubric.prompts:
         yield "digest and prompts are made of the file and not written in it"
     if "caption" not in rubric.sees:
-        yield "it does not see the caption: sees = [\"caption\", ...]"
+        yield 'it does not see the caption: sees = ["caption", ...]'
     names = [step.name for step in rubric.steps]
     if not rubric.steps or len(set(names)) < len(names):
         yield "steps are one or more, each with a name of its own"
@@ -122,6 +122,6 @@ def step_faults(rubric: Rubric, step: Step) -> Iterator[str]:
     if (step.smooth and step.answer != "number") or (step.probability and step.answer != "choice"):
         yield "smooth is for a number, probability for a choice"
     if step.answer == "match" and step.each != "questions":
-        yield "match is for each = \"questions\""
+        yield 'match is for each = "questions"'
     if step.tokens < 1 or not 1 <= step.likely <= 100 or not step.low < step.high:
         yield "tokens are 1 or more, likely is 1 to 100, and low is below high"

@@ -66,11 +66,17 @@ def test_clair_over_a_server(files, loopback):
     assert body["temperature"] == 0
     assert body["seed"] == 0
     assert "logprobs" not in body
-    assert all(reference in "".join(m["messages"][-1]["content"][-1]["text"] for m in server.bodies) for own in REFERENCES.values() for reference in own)
+    assert all(
+        reference in "".join(m["messages"][-1]["content"][-1]["text"] for m in server.bodies)
+        for own in REFERENCES.values()
+        for reference in own
+    )
 
 
 def test_an_answer_that_cannot_be_read_has_no_number_and_its_text_is_kept(files, loopback):
-    answers = dict(zip(CAPTIONS.values(), [90, "It is hard to say.", "I'm sorry, but I can't help with that.", 120], strict=True))
+    answers = dict(
+        zip(CAPTIONS.values(), [90, "It is hard to say.", "I'm sorry, but I can't help with that.", 120], strict=True)
+    )
     with scores_by_caption(loopback, answers) as server:
         run = capbench.score(files / "captions.json", files / "references.json", [judge(server)])
     np.testing.assert_array_equal(column(run, "clair"), [0.9, np.nan, np.nan, np.nan])
