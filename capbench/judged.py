@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -143,8 +144,9 @@ class Judged:
 def shown(value: Any) -> Any:
     """What a need gives, as prompts are filled with it: elements as lines."""
     if isinstance(value, list):
-        lines = [shown(entry) for entry in value]
-        return list(dict.fromkeys(sum(lines, []))) if lines and isinstance(lines[0], list) else lines
+        parts = [shown(entry) for entry in value]
+        lines = [line for part in parts for line in (part if isinstance(part, list) else [part])]
+        return list(dict.fromkeys(lines)) if lines != parts else lines
     if not isinstance(value, Elements):
         return value
     owners = [f"{word} {thing}" for thing, word in value.attributes]
@@ -178,7 +180,7 @@ def opinion_of(rubric: Rubric, cases: Sequence[Case]) -> Opinion:
     made = [folds.columns_of(rubric, case.answers, case.values["facts"]) for case in cases]
     columns = {name: sum(one[name] for one in made) / len(made) for name in rubric.columns}
     first = next(iter(rubric.columns))
-    nothing = "there is nothing to make a number of" if columns[first] != columns[first] else ""  # noqa: PLR0124 -- NaN
+    nothing = "there is nothing to make a number of" if math.isnan(columns[first]) else ""
     return Opinion(columns, nothing, exchanges)
 
 

@@ -138,10 +138,11 @@ def verdict(name: str, shown: Case, swapped: Case) -> Verdict:
     """The answers in both orders as one verdict."""
     choices: list[Choice | None] = []
     texts = []
-    for case, meant in ((shown, {"1": FIRST, "2": SECOND}), (swapped, {"1": SECOND, "2": FIRST})):
-        (answer,) = case.answers.values() or ({},)
-        word = answer.get("word")
-        choices.append(None if word is None else meant.get(word, TIE))
+    first_shown: dict[str, Choice] = {"1": FIRST, "2": SECOND}
+    second_shown: dict[str, Choice] = {"1": SECOND, "2": FIRST}
+    for case, meant in ((shown, first_shown), (swapped, second_shown)):
+        answer = next(iter(case.answers.values()), None)
+        choices.append(None if answer is None else meant.get(answer["word"], TIE))
         texts.append(case.exchanges[-1].reply.text if case.exchanges and case.exchanges[-1].reply else "")
     one, other = choices
     reason = next((case.ended[0] for case in (shown, swapped) if case.ended), "")

@@ -319,7 +319,8 @@ def pairs(features: Features, need: Any) -> Flat:
 
 def joined(features: Features, need: Any) -> Flat:
     """Each item's value of ``need.of`` and of every need in ``need.also``, as a tuple; a list where it has several."""
-    columns, names = [], []
+    columns: list[list[Any]] = []
+    names: list[list[str]] = []
     for source in sources(need):
         flat = features.flat(source)
         failed = features.failures(source)

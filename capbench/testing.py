@@ -238,12 +238,13 @@ def session_calls(
 def judge_prompts(pictures: Sequence[ImageRef], texts: Sequence[str]) -> list[JudgePrompt]:
     """Questions about texts and about pictures, as two shipped rubrics ask them."""
     made = []
-    for rubric, images in ((rubrics.load("clair"), []), (rubrics.load("fleur"), pictures)):
+    for rubric in (rubrics.load("clair"), rubrics.load("fleur")):
         (step,) = rubric.steps
         for i, text in enumerate(texts):
-            values = {"caption": text, "references": texts[:2], "image": images[i % len(images)] if images else None}
+            image = pictures[i % len(pictures)] if step.shows else None
+            values = {"caption": text, "references": texts[:2], "image": image}
             about = {**values, "step": step, "rubric": rubric.name}
-            shown = () if values["image"] is None else (values["image"],)
+            shown = () if image is None else (image,)
             made.append(JudgePrompt(templates.filled(step.prompt, values), "", shown, about=about))
     return made
 

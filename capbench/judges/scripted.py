@@ -28,8 +28,8 @@ from capbench.types import Failure, ImageRef
 
 SCRIPT = 1  # raised when an answer can change
 PASSING = (
-    "a an the this that these those it its is are was were be been of in on at to with and or for from by as there here "
-    "image picture photo shows showing features seen can see some one two very into over while their his her which has"
+    "a an the this that these those it its is are was were be been of in on at to with and or for from by as "
+    "there here image picture photo shows showing features seen can see some one two very into over while their his her which has"
 )
 WORD = re.compile(r"[^\W_]+")
 SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
@@ -93,20 +93,29 @@ def said(step: Step, about: Mapping[str, Any]) -> str:
         return json.dumps([part.strip() for part in SENTENCE.split(about["caption"]) if WORD.search(part)])
     if step.answer == "questions":
         return json.dumps([{"question": f"Is there {word}?", "answer": "yes"} for word in asked_words(about)])
+    if step.answer in ("numbers", "choices"):
+        return json.dumps([entry_of(step, str(entry), about) for entry in about[step.aligned]])
     if step.answer in ("text", "match"):
         wanted, there = content(in_words(about.get("each", ""))), content(about["caption"])
         return "yes" if wanted and wanted <= there else "no"
-    if step.answer in ("numbers", "choices"):
-        return json.dumps([entry_of(step, str(entry), about) for entry in about[step.aligned]])
+    return json.dumps(judged(step, about))
+
+
+def judged(step: Step, about: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with what it says of a caption.
+
+    Raises:
+        NotAScene: it is about a photograph.
+    """
     likeness = likeness_of(step, about)
     if step.answer == "fields":
-        return json.dumps({name: value_of(how, likeness) for name, how in step.fields.items()})
+        return {name: value_of(how, likeness) for name, how in step.fields.items()}
     if step.answer == "number":
-        return json.dumps({step.key: value_of(Read(step.low, step.high), likeness)})
+        return {step.key: value_of(Read(step.low, step.high), likeness)}
     if "other" in about:
         other = likeness_of(step, {**about, "caption": about["other"]})
         likeness = HALF if likeness == other else float(likeness > other)
-    return json.dumps({step.key: value_of(Read(choices=step.choices), likeness)})
+    return {step.key: value_of(Read(choices=step.choices), likeness)}
 
 
 def entry_of(step: Step, entry: str, about: Mapping[str, Any]) -> Any:

@@ -151,7 +151,7 @@ class Judge:
 
     def caution(self, opinions: Sequence[Opinion]) -> Caution | None:
         """Answers that are none, and replies of more models than one."""
-        states = Counter(exchange.state for one in opinions for exchange in one.exchanges)
+        states: Counter[str] = Counter(exchange.state for one in opinions for exchange in one.exchanges)
         models = Counter(e.reply.model for one in opinions for e in one.exchanges if e.reply and e.reply.model)
         marks, why = [], []
         for state, words in (

@@ -22,8 +22,8 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)")
 OUT_OF = re.compile(r"(?P<number>[-+]?\d+(?:\.\d+)?)\s*(?:/|out of)\s*\d+(?:\.\d+)?", re.IGNORECASE)
 ITEM = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+(?P<text>.*\S)\s*$")
 DECLINES = re.compile(
-    r"\b(?:i(?:'|\u2019)?m sorry|i am sorry|i apologi[sz]e|i can(?:'|\u2019)?t|i cannot|i can not|i(?:'|\u2019)?m (?:not able|unable)|"
-    r"i am (?:not able|unable)|i won(?:'|\u2019)?t|as an ai)\b",
+    r"\b(?:i(?:'|\u2019)?m sorry|i am sorry|i apologi[sz]e|i can(?:'|\u2019)?t|i cannot|i can not|as an ai|"
+    r"i(?:'|\u2019)?m (?:not able|unable)|i am (?:not able|unable)|i won(?:'|\u2019)?t)\b",
     re.IGNORECASE,
 )
 SHOWN = 200

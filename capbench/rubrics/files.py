@@ -17,6 +17,7 @@ from capbench.rubrics.templates import names_in
 
 FOLDER = Path(__file__).parent / "shipped"
 LISTS = ("facts", "questions", "elements", "references")
+MOST_LIKELY = 100
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 COUNTS = ("asked", "unreadable", "refused", "tokens_in", "tokens_out", "seconds", "cost", "smoothed")
 
@@ -99,8 +100,6 @@ def column_faults(rubric: Rubric, steps: dict[str, Step]) -> Iterator[str]:
 def step_faults(rubric: Rubric, step: Step) -> Iterator[str]:
     """What is wrong with one step."""
     earlier = {one.name: one for one in rubric.before(step)}
-    if not NAME.fullmatch(step.name) or step.name in ("each", *rubric.sees):
-        yield "its name is of small letters, digits and _, and is not that of something it sees"
     lists = {name for name, one in earlier.items() if one.answer in ("list", "questions")} | {*rubric.sees} & {*LISTS}
     for what, name in (("each", step.each), ("aligned", step.aligned)):
         if name and name not in lists:
@@ -109,19 +108,38 @@ def step_faults(rubric: Rubric, step: Step) -> Iterator[str]:
     for name in names_in(step.system + step.prompt):
         if name.partition(".")[0] not in words:
             yield f"nothing fills in {{{name}}}; braces that mean themselves are doubled"
-    if "image" in step.shows and "image" not in rubric.sees:
-        yield "it shows the image, and the rubric does not see it"
-    if step.given and step.given not in ("facts", "questions"):
-        yield "given is facts or questions"
-    if (step.answer in ("numbers", "choices")) != bool(step.aligned):
-        yield "numbers and choices, and only they, are aligned with a list"
-    if step.answer in ("choice", "choices") and len(step.choices) < 2:
-        yield "a choice is among two words or more: choices = {yes = 1, no = 0}"
-    if (step.answer == "fields") != bool(step.fields):
-        yield "the form fields, and only that, has fields"
-    if (step.smooth and step.answer != "number") or (step.probability and step.answer != "choice"):
-        yield "smooth is for a number, probability for a choice"
-    if step.answer == "match" and step.each != "questions":
-        yield 'match is for each = "questions"'
-    if step.tokens < 1 or not 1 <= step.likely <= 100 or not step.low < step.high:
-        yield "tokens are 1 or more, likely is 1 to 100, and low is below high"
+    for is_wrong, words_of_it in (
+        (
+            not NAME.fullmatch(step.name) or step.name in ("each", *rubric.sees),
+            "its name is of small letters, digits and _, and is not that of something it sees",
+        ),
+        ("image" in step.shows and "image" not in rubric.sees, "it shows the image, and the rubric does not see it"),
+        (step.given not in ("", "facts", "questions"), "given is facts or questions"),
+        *form_faults(step),
+    ):
+        if is_wrong:
+            yield words_of_it
+
+
+def form_faults(step: Step) -> list[tuple[bool, str]]:
+    """What can be wrong with the form of an answer, and whether it is."""
+    return [
+        (
+            (step.answer in ("numbers", "choices")) != bool(step.aligned),
+            "numbers and choices, and only they, are aligned with a list",
+        ),
+        (
+            step.answer in ("choice", "choices") and len(step.choices) < 2,
+            "a choice is among two words or more: choices = {yes = 1, no = 0}",
+        ),
+        ((step.answer == "fields") != bool(step.fields), "the form fields, and only that, has fields"),
+        (
+            (step.smooth and step.answer != "number") or (step.probability and step.answer != "choice"),
+            "smooth is for a number, probability for a choice",
+        ),
+        (step.answer == "match" and step.each != "questions", 'match is for each = "questions"'),
+        (
+            step.tokens < 1 or not 1 <= step.likely <= MOST_LIKELY or not step.low < step.high,
+            f"tokens are 1 or more, likely is 1 to {MOST_LIKELY}, and low is below high",
+        ),
+    ]

@@ -2,7 +2,8 @@
 
     {"id": "42", "facts": ["There is a dog.", "It is brown."]}
     {"id": "42", "questions": [{"question": "What colour is the dog?", "answer": "brown"}]}
-    {"id": "42", "questions": [{"question": "Who is there?", "answers": ["dog", "a dog", "puppy"], "choices": ["dog", "cat"]}]}
+    {"id": "42", "questions": [{"question": "Who is there?", "answers": ["dog", "a dog", "puppy"]}]}
+    {"id": "42", "questions": [{"question": "Who is there?", "answer": "a dog", "choices": ["a dog", "a cat"]}]}
 
 The files of DeCapBench (``image_name``, ``oracle_facts``) and of VDCscore ({name: [questions]}) are read as they are.
 """
@@ -58,7 +59,7 @@ def one_row(row: Row) -> tuple[str, tuple[str, ...], tuple[Mapping[str, Any], ..
     """
     value = row.value
     if not isinstance(value, Mapping):
-        raise ValueError("it is no object")
+        raise ValueError("it is no object")  # noqa: TRY004 -- the fault of a file, not of a caller
     if len(value) == 1 and isinstance(next(iter(value.values())), list):
         ((name, entries),) = value.items()
         return str(name), (), tuple(map(question, entries))
@@ -72,7 +73,7 @@ def one_row(row: Row) -> tuple[str, tuple[str, ...], tuple[Mapping[str, Any], ..
     if not isinstance(facts, list | None) or not all(isinstance(x, str) and x.strip() for x in facts or ()):
         raise ValueError("facts is no list of texts")
     if not isinstance(questions, list | None):
-        raise ValueError("questions is no list")
+        raise ValueError("questions is no list")  # noqa: TRY004 -- the same
     return id_text(value[key]), tuple(" ".join(x.split()) for x in facts or ()), tuple(map(question, questions or ()))
 
 

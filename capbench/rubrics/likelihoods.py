@@ -30,7 +30,9 @@ def smoothed(places: Sequence[Likely], printed: str) -> float | None:
     whole, decimals = digits
     if float(printed) >= 1:
         return 0.9 * whole.get("0", 0.0) + whole.get("1", 0.0)
-    return sum(share * int(digit) / 10 ** (k + 1) for k, place in enumerate(decimals) for digit, share in place.items())
+    return math.fsum(
+        share * int(digit) / 10 ** (k + 1) for k, place in enumerate(decimals) for digit, share in place.items()
+    )
 
 
 def digits_of(places: Sequence[Likely], printed: str) -> tuple[dict[str, float], list[dict[str, float]]] | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 ENOUGH = 3  # people that must agree for a full point
 ARTICLES = {"a", "an", "the"}
-NUMBERS = {word: str(i) for i, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+WORDS = "zero one two three four five six seven eight nine ten"
+NUMBERS = {word: str(i) for i, word in enumerate(WORDS.split())}
 
 
 def accuracy(text: str, answers: Sequence[str], choices: Sequence[str] = ()) -> float:
