@@ -14,6 +14,7 @@ from capbench.captioners.chat import Session as ChatSession
 from capbench.completions import PATH, Completion, data_url, messages, read_completion
 from capbench.errors import Midway, UsageError
 from capbench.images import ImageFault
+from capbench.languages import readable
 from capbench.protocols import JudgePrompt, JudgeReply, Likely, Problem
 from capbench.remote import KEY_ENV, Client, Reply
 from capbench.types import Failure
@@ -139,7 +140,7 @@ def body_of(judge: JudgeChat, chat: Chat, prompt: JudgePrompt) -> dict[str, Any]
         sent |= {"logprobs": True, "top_logprobs": min(prompt.likely, judge.likely)}
     return {
         "model": judge.model,
-        "messages": messages(prompt.text, pictures, judge.detail, prompt.system),
+        "messages": messages(readable(prompt.text), pictures, judge.detail, readable(prompt.system)),
         **{name: value for name, value in sent.items() if name not in chat.omitted},
         **chat.fields,
     }

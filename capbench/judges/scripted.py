@@ -29,7 +29,8 @@ from capbench.types import Failure, ImageRef
 SCRIPT = 1  # raised when an answer can change
 PASSING = (
     "a an the this that these those it its is are was were be been of in on at to with and or for from by as "
-    "there here image picture photo shows showing features seen can see some one two very into over while their his her which has"
+    "there here image picture photo shows showing features seen can see some one two very into over while their "
+    "his her which has"
 )
 WORD = re.compile(r"[^\W_]+")
 SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
