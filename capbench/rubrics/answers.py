@@ -243,7 +243,7 @@ def checked_length(found: list[Any]) -> list[Any]:
 
 def alike(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """An answer may repeat itself, not contradict itself."""
-    if any(one[name] != objects[0][name] for one in objects for name in names):
+    if any(repr(one[name]) != repr(objects[0][name]) for one in objects for name in names):
         raise Unreadable("it gives two different answers")
 
 

@@ -40,14 +40,14 @@ def read_given(path: str) -> Mapping[str, Pair]:
         try:
             name, facts, questions = one_row(row)
         except ValueError as error:
-            faults.append(Fault(row.where, str(error), FORMS))
+            faults.append(Fault(row.where, str(error)))
             continue
         if name in found and ((facts and found[name][0]) or (questions and found[name][1])):
             faults.append(Fault(row.where, f"{name} stands in two lines"))
         before = found.get(name, ((), ()))
         found[name] = (facts or before[0], questions or before[1])
     if faults:
-        raise BadData(f"{file} holds no facts or questions that can be used:", faults)
+        raise BadData(f"{file} holds no facts or questions that can be used:", faults, FORMS)
     return found
 
 
@@ -60,8 +60,8 @@ def one_row(row: Row) -> tuple[str, tuple[str, ...], tuple[Mapping[str, Any], ..
     value = row.value
     if not isinstance(value, Mapping):
         raise ValueError("it is no object")  # noqa: TRY004 -- the fault of a file, not of a caller
-    if len(value) == 1 and isinstance(next(iter(value.values())), list):
-        ((name, entries),) = value.items()
+    ((name, entries),) = value.items() if len(value) == 1 else [("", None)]
+    if isinstance(entries, list) and name not in (*FACTS, *QUESTIONS):
         return str(name), (), tuple(map(question, entries))
     key = next((key for key in IDS if key in value), None)
     if key is None:
@@ -70,11 +70,12 @@ def one_row(row: Row) -> tuple[str, tuple[str, ...], tuple[Mapping[str, Any], ..
     questions = first(value, QUESTIONS)
     if facts is None and questions is None:
         raise ValueError("it has neither facts nor questions")
-    if not isinstance(facts, list | None) or not all(isinstance(x, str) and x.strip() for x in facts or ()):
+    if not isinstance(facts, list | None) or not all(isinstance(x, str) for x in facts or ()):
         raise ValueError("facts is no list of texts")
     if not isinstance(questions, list | None):
         raise ValueError("questions is no list")  # noqa: TRY004 -- the same
-    return id_text(value[key]), tuple(" ".join(x.split()) for x in facts or ()), tuple(map(question, questions or ()))
+    said = tuple(" ".join(x.split()) for x in facts or () if x.strip())  # an empty line among facts is none
+    return id_text(value[key]), said, tuple(map(question, questions or ()))
 
 
 def first(value: Mapping[str, Any], names: Sequence[str]) -> Any:
