@@ -39,6 +39,7 @@ QUOTED = 300  # characters of a server's words in a message
 LARGEST = 64 * 2**20  # bytes of an answer that are read
 CONNECTING = 10.0  # seconds
 FRUITLESS = 3  # batches in a row without any answer, after which no more is asked
+IN_VAIN = 2  # times as many as are under way at a time, without any answer: then it is asked what that means
 FEW = 3  # items that may all be at fault themselves: the last of a run that is continued
 UNAUTHORIZED, FORBIDDEN = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
 HOPELESS: Mapping[int, str] = {
@@ -223,10 +224,18 @@ class Client:
         found = Arrivals()
         under_way = self._portal.start_task_soon(self._all, path, bodies, read, found)
         under_way.add_done_callback(lambda _: found.arrived.put(None))
+        in_vain: list[Any] = []
         try:
             while (i := found.arrived.get()) is not None:
                 if isinstance(found[i], Reply):
+                    self._fruitless, in_vain = 0, []
                     yield i, found[i]
+                    continue
+                in_vain.append(found[i])
+                if len(in_vain) == IN_VAIN * self.limits.concurrency:
+                    if (why := self._given_up(in_vain)) is not None:
+                        raise Midway(why, {})
+                    in_vain = []
         finally:
             under_way.cancel()
         try:

@@ -20,8 +20,7 @@ from capbench.remote import KEY_ENV, Client, Reply
 from capbench.types import Failure
 
 unsigned = {"signed": False}
-BATCHES = 16  # of as many requests as are under way at a time: after so many it is looked whether any was answered
-LEAST = 128
+SHOWN, READ = 16, 256  # times as many requests as are under way at a time, in memory at once: with pictures, and without
 LIKELIEST = 20  # that OpenAI's servers give at most
 
 
@@ -111,7 +110,7 @@ class Session:
         Raises:
             CapbenchError: the server will answer none.
         """
-        size = max(LEAST, BATCHES * self.judge.concurrency)
+        size = (SHOWN if any(prompt.images for prompt in prompts) else READ) * self.judge.concurrency
         chat = self.judge.chat
         for start in range(0, len(prompts), size):
             bodies: dict[int, dict[str, Any]] = {}

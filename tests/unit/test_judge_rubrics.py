@@ -8,6 +8,7 @@ from PIL import Image
 
 import capbench
 from capbench import rubrics
+from capbench.details import details_of
 
 KINDS = ("good", "slow", "malformed", "refused", "filtered", "cut")
 FACTS = ["There is a dog.", "The dog is brown.", "The dog runs."]
@@ -182,7 +183,9 @@ def test_a_rubric_on_a_small_model(rubric, files, tiny_captioner):
     asked = 2 if rubric == "capqa" else 1
     assert columns["asked"].tolist() == [asked] * 6
     # a model that was never trained writes words without end: they are counted as what they are
-    assert columns["unreadable"].tolist() == [asked] * 6
+    states = [[one["state"] for one in details_of(run, "judge")[f"{kind}.png"]["exchanges"]] for kind in KINDS]
+    assert columns["unreadable"].tolist() == [own.count("unreadable") for own in states]
+    assert (columns["unreadable"] >= 1).all()
     assert np.isnan(first).all()
     words = "among its likeliest first words" if rubric == "vqascore" else "cut off at"
     assert all(words in why for why in scored.reasons.values())
