@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 unsigned = {"signed": False}
 COUNTED = {
     "asked": Column("questions", better="none", low=0.0),
-    "unreadable": Column("unreadable", better="low", low=0.0),
-    "refused": Column("refused", better="low", low=0.0),
+    "unreadable": Column("unreadable", better="none", low=0.0),
+    "refused": Column("refused", better="none", low=0.0),
     "smoothed": Column("smoothed", better="none", low=0.0, high=1.0),
-    "tokens_in": Column("tokens in", better="low", low=0.0),
-    "tokens_out": Column("tokens out", better="low", low=0.0),
-    "seconds": Column("judge s", better="low", low=0.0),
-    "cost": Column("judge cost", better="low", low=0.0),
+    "tokens_in": Column("tokens in", better="none", low=0.0),
+    "tokens_out": Column("tokens out", better="none", low=0.0),
+    "seconds": Column("judge s", better="none", low=0.0),
+    "cost": Column("judge cost", better="none", low=0.0),
 }
 MODELS_SHOWN = 4
 
