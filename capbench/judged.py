@@ -164,7 +164,14 @@ def cases_of(
     rubric: Rubric, told: Sequence[dict[str, Any]], settings: Settings, door: Any, shelf: Any
 ) -> list[list[Case]]:
     """All steps of a rubric for all items, each step for all at once: of each item a case for each repeat."""
-    cases = [[Case(values, {}, [], [], n) for n in range(settings.repeats)] for values in told]
+    needed = [name for name in ("facts", "questions") if name in rubric.sees]
+    cases = [
+        [
+            Case(values, {}, [], [f"there are no {x} of it" for x in needed if not values[x]], n)
+            for n in range(settings.repeats)
+        ]
+        for values in told
+    ]
     for step in rubric.steps:
         alive = [case for own in cases for case in own if not case.ended]
         take(rubric, step, alive, settings, door, shelf)

@@ -20,7 +20,10 @@ from capbench.remote import KEY_ENV, Client, Reply
 from capbench.types import Failure
 
 unsigned = {"signed": False}
-SHOWN, READ = 16, 256  # times as many requests as are under way at a time, in memory at once: with pictures, and without
+SHOWN, READ = (
+    16,
+    256,
+)  # times as many requests as are under way at a time, in memory at once: with pictures, and without
 LIKELIEST = 20  # that OpenAI's servers give at most
 
 

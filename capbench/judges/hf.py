@@ -62,7 +62,7 @@ class JudgeHf:
         )  # fmt: skip
 
     def fingerprint(self) -> str:
-        """judge_hf/MODEL@DIGEST/DTYPE and what else was set: the hub's commit, or of a folder weights and vocabulary."""
+        """judge_hf/MODEL@DIGEST/DTYPE and what else was set; the digest is the hub's commit, or of a folder its files."""
         return f"judge_{self.captioner.fingerprint()}"
 
     def check(self) -> Problem | None:
@@ -118,7 +118,9 @@ class Session:
         begun = time.monotonic()
         model, first = self.talker.model, prompts[0]
         if any(pictures) and not self.talker.sees:
-            raise UsageError(f"{self.judge.model} is a model of text, and the rubric shows it pictures", "take one of both")
+            raise UsageError(
+                f"{self.judge.model} is a model of text, and the rubric shows it pictures", "take one of both"
+            )
         inputs = self.talker.tensors([(readable(p.system), readable(p.text)) for p in prompts], pictures)
         dtype = getattr(torch, PRECISIONS[self.judge.dtype])
         requests = [Request(prompt.key, None) for prompt in prompts]
@@ -165,8 +167,7 @@ class Session:
 def placed(inputs: Any, place: Any, dtype: Any) -> dict[str, Any]:
     """Tensors where the model is; those of pictures in its precision."""
     return {
-        name: value.to(place, dtype) if value.is_floating_point() else value.to(place)
-        for name, value in inputs.items()
+        name: value.to(place, dtype) if value.is_floating_point() else value.to(place) for name, value in inputs.items()
     }
 
 

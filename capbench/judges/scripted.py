@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from capbench.errors import CapbenchError
 from capbench.images import load
 from capbench.protocols import JudgePrompt, JudgeReply, Problem
@@ -142,7 +144,9 @@ def likeness_of(step: Step, about: Mapping[str, Any]) -> float:
         return float(in_words(about["answers"]).casefold() == str(about["each"]["answer"]).casefold())
     image, caption = about.get("image"), about["caption"]
     if "image" in step.shows and isinstance(image, ImageRef):
-        return max(0.0, float(vector(of_scene(see(load(image)))) @ vector(read(caption))))
+        seen, meant = (vector(x).astype(np.float64) for x in (of_scene(see(load(image))), read(caption)))
+        length = float(np.linalg.norm(seen) * np.linalg.norm(meant))
+        return max(0.0, float(seen @ meant) / length) if length else 0.0
     texts = [about[name] for name in ("references", "facts", "elements") if about.get(name)]
     return max((overlap(caption, str(text)) for text in (texts[0] if texts else [])), default=0.0)
 

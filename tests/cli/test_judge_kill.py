@@ -47,7 +47,9 @@ def test_no_reply_that_came_is_asked_for_again(tmp_path, loopback, monkeypatch):
         asked, found = len(server.bodies), kept()
         # of what was asked all is kept but what was under way, or had come and was being written
         assert asked - 2 * CONCURRENCY <= found < ITEMS
-        done = subprocess.run(command(tmp_path, server.url), env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command(tmp_path, server.url), env=environment, capture_output=True, text=True, check=True
+        )
         assert len(server.bodies) - asked == ITEMS - found
     assert kept() == ITEMS
     scores = {line["column"]: line for line in json.loads(done.stdout)["scores"]}

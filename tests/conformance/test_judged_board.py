@@ -11,7 +11,11 @@ import capbench
 from capbench import leaderboard
 from capbench.errors import MissingPart
 
-SYSTEMS = [(model, prompt) for prompt in ("short", "long") for model in ("instructblip", "llava", "minigpt-4", "mmgpt", "mplug")]
+SYSTEMS = [
+    (model, prompt)
+    for prompt in ("short", "long")
+    for model in ("instructblip", "llava", "minigpt-4", "mmgpt", "mplug")
+]
 DATA = "pope_mllm_captions.jsonl.gz"
 
 
@@ -33,7 +37,9 @@ def test_its_replies_hold_no_caption(board, shared):
     replies = [json.loads(line) for line in text.splitlines()[1:]]
     assert {tuple(json.loads(line["reply"]["text"])) for line in replies} == {("score",)}
     rows = [json.loads(line) for line in gzip.open(shared / "detailed" / DATA, "rt", encoding="utf-8")]
-    captions = {caption for row in rows for prompt in ("short_prompt", "long_prompt") for caption in row[prompt].values()}
+    captions = {
+        caption for row in rows for prompt in ("short_prompt", "long_prompt") for caption in row[prompt].values()
+    }
     assert not any(caption in text for caption in captions if len(caption) > 10)
 
 

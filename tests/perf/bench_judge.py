@@ -34,7 +34,9 @@ async def answer(reader, writer):
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             break
-        length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0)
+        length = next(
+            (int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0
+        )
         await reader.readexactly(length)
         if head.startswith(b"POST"):
             await asyncio.sleep(SECONDS)
@@ -80,7 +82,9 @@ def main():
             run = capbench.score(folder / "captions.json", folder / "references.json", [spec])
             wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
             assert run.summaries[0].n == given.captions
-            print(f"{label:6s} {given.captions} questions, {given.concurrency} at a time: {wall:6.2f} s wall, {cpu:5.2f} s CPU")
+            print(
+                f"{label:6s} {given.captions} questions, {given.concurrency} at a time: {wall:6.2f} s wall, {cpu:5.2f} s CPU"
+            )
     bare = given.captions * SECONDS / given.concurrency
     print(f"bare minimum: {bare:.2f} s")
     server.terminate()

@@ -141,7 +141,9 @@ def painting(key, _attempt, _body):
     return 200, {"data": [{"b64_json": base64.b64encode(sink.getvalue()).decode()}]}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends") if n != "recorded_judge"])  # it has the replies that were recorded, and no others
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends") if n != "recorded_judge"]
+)  # it has the replies that were recorded, and no others
 def test_backend(name, request):
     spec = name
     if name == "gallery":

@@ -142,3 +142,67 @@ def test_the_signature_says_how_the_judge_was_asked():
     metric = plugins.load("metrics", "judge(rubric='clair', temperature=0.5, seed=3, repeats=2)").value
     assert metric.stated()["rubric"] == "clair@1"
     assert len(metric.stated()["prompts"]) == len(metric.stated()["rubric_digest"]) == 16
+
+
+def test_a_server_that_refuses_in_the_middle_ends_the_run_and_its_replies_are_kept(files, loopback):
+    good = []
+
+    def script(key, attempt, body):
+        if len(good) == 2:
+            return 401, {"error": {"message": "the key has expired"}}
+        good.append(caption_of(body))
+        return 200, loopback.completion('{"score": 50}')
+
+    with loopback.Server(script) as server:
+        spec = judge(server, more=", concurrency=1")
+        with pytest.raises(MissingPart, match="the key has expired"):
+            capbench.score(files / "captions.json", files / "references.json", [spec])
+        asked = len(server.bodies)
+        server.script = lambda key, attempt, body: (200, loopback.completion('{"score": 50}'))
+        run = capbench.score(files / "captions.json", files / "references.json", [spec])
+        assert len(server.bodies) - asked == 2
+    assert run.value("clair") == 0.5
+
+
+def test_an_item_without_facts_is_unscored_and_not_asked_about(files):
+    lines = [json.dumps({"id": name, "facts": [text]}) for name, (text,) in REFERENCES.items() if name != "c"]
+    (files / "facts.jsonl").write_text("\n".join(lines))
+    spec = f"judge(rubric='dcscore', model='scripted_judge', facts={str(files / 'facts.jsonl')!r})"
+    run = capbench.score(files / "captions.json", files / "references.json", [spec])
+    np.testing.assert_array_equal(column(run, "asked"), [3, 3, 0, 3])
+    assert run.scored[0].reasons == {2: "there are no facts of it"}
+    with pytest.raises(MissingPart, match="dcscore sees facts"):
+        capbench.score(
+            files / "captions.json", files / "references.json", ["judge(rubric='dcscore', model='scripted_judge')"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("judge(rubric='claire')", "did you mean clair"),
+        ("judge(rubric='pairwise')", "compares two captions"),
+        ("judge(repeats=2)", "temperature=0.7"),
+        ("judge(tries=0)", "1 or more"),
+        ("judge(facts='x.jsonl')", "sees no facts or questions"),
+    ],
+)
+def test_parameters_that_mean_nothing_are_refused(spec, words):
+    with pytest.raises(UsageError) as caught:
+        plugins.load("metrics", spec)
+    assert words in str(caught.value)
+
+
+def test_a_rubric_that_sees_elements_gets_those_of_the_references(tmp_path, loopback):
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\nversion = 1\nabout = "x"\nsees = ["caption", "elements"]\n[[steps]]\nname = "score"\n'
+        'answer = "number"\nprompt = "Of {caption}:\\n{elements}"\n[columns.mine]\nlabel = "Mine"\nof = ["score"]\n'
+    )
+    with loopback.Server(lambda key, attempt, body: (200, loopback.completion("1"))) as server:
+        run = capbench.run("speaker", "scenes", [judge(server, str(tmp_path / "mine.toml"))], limit=1, runs=None)
+    (body,) = server.bodies
+    text = body["messages"][-1]["content"][-1]["text"]
+    assert text.split("\n")[1].startswith("1. ")
+    assert len(text.split("\n")) > 3
+    assert run.value("mine") == 1
+    assert "scenes_parser" in run.summaries[0].signature

@@ -18,7 +18,28 @@ from capbench.types import Failure
 
 pytestmark = pytest.mark.torch
 TEMPLATE = "{% for turn in messages %}{{ turn['role'] }} : {{ turn['content'] }} {% endfor %}ask "
-PIECES = ["<pad>", "<s>", "</s>", "<unk>", "ask", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", ".", "yes", "no", "user", ":"]
+PIECES = [
+    "<pad>",
+    "<s>",
+    "</s>",
+    "<unk>",
+    "ask",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+    ".",
+    "yes",
+    "no",
+    "user",
+    ":",
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +52,9 @@ def chain(tmp_path_factory):
     def make(name, logits):
         numbers = {piece: i for i, piece in enumerate(PIECES)}
         made = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
-        made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)])
+        made.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
+        )
         words = t.PreTrainedTokenizerFast(
             tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
         )
@@ -118,7 +141,10 @@ def test_a_judge_that_sees_pictures_gives_the_likelihoods_of_its_own_logits(tiny
     Image.fromarray(pixels).save(tmp_path / "a.png")
     image = reference(tmp_path / "a.png")
     judge = JudgeHf(str(folder), batch=3)
-    prompts = [JudgePrompt(f"is this {word} ?", images=(image,), tokens=4, likely=20) for word in ("a cat", "the red car", "one")]
+    prompts = [
+        JudgePrompt(f"is this {word} ?", images=(image,), tokens=4, likely=20)
+        for word in ("a cat", "the red car", "one")
+    ]
     with judge.open("cpu") as session:
         together = dict(session.ask(prompts))
         inputs = session.talker.tensors([("", prompts[0].text)], [[Image.open(tmp_path / "a.png")]])
@@ -146,7 +172,10 @@ def test_the_promises_of_a_backend_are_kept(tiny_captioner, chain):
 
 
 def test_what_cannot_be_a_judge_says_so(tiny_captioner, chain, tmp_path):
-    with pytest.raises(CapbenchError, match="cannot be asked in words"), JudgeHf(str(tiny_captioner("blip"))).open("cpu"):
+    with (
+        pytest.raises(CapbenchError, match="cannot be asked in words"),
+        JudgeHf(str(tiny_captioner("blip"))).open("cpu"),
+    ):
         pass
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with (

@@ -19,7 +19,15 @@ LOGPROBS = {"content": [
     {"token": ".", "logprob": -0.1, "top_logprobs": []},
     {"token": "8", "logprob": -0.7, "top_logprobs": [{"token": "8", "logprob": -0.7}, {"token": "6", "logprob": -1.2}]},
 ]}  # fmt: skip
-YES = {"content": [{"token": "Yes", "logprob": -0.2, "top_logprobs": [{"token": "Yes", "logprob": -0.2}, {"token": "no", "logprob": -2.0}]}]}
+YES = {
+    "content": [
+        {
+            "token": "Yes",
+            "logprob": -0.2,
+            "top_logprobs": [{"token": "Yes", "logprob": -0.2}, {"token": "no", "logprob": -2.0}],
+        }
+    ]
+}
 SMOOTH = 0.8 * np.exp(-0.7) + 0.6 * np.exp(-1.2)
 
 # a phrase of each step's prompt -> what a good judge answers, and how many questions it is asked of one item
@@ -118,7 +126,10 @@ def test_a_rubric_over_a_server(rubric, files, loopback):
         np.testing.assert_allclose(columns[kind], list(VALUES[rubric].values()), atol=1e-5)
     for kind in ("malformed", "refused", "filtered", "cut"):
         assert np.isnan(columns[kind]).all(), kind
-    counts = {name: dict(zip(KINDS, scored.rows.columns[name].tolist(), strict=True)) for name in ("asked", "unreadable", "refused")}
+    counts = {
+        name: dict(zip(KINDS, scored.rows.columns[name].tolist(), strict=True))
+        for name in ("asked", "unreadable", "refused")
+    }
     well, ill = ASKED.get(rubric, 1), 2 if rubric == "capqa" else 1
     assert counts["asked"] == {kind: well if kind in ("good", "slow") else ill for kind in KINDS}
     assert counts["unreadable"] == {kind: ill if kind in ("malformed", "cut") else 0 for kind in KINDS}
@@ -153,7 +164,9 @@ def test_an_unreadable_answer_can_be_asked_for_again_with_another_seed(files, lo
     with loopback.Server(script) as server:
         model = f"judge_chat(model='tiny-eyes', url={server.url!r}, concurrency=1)"
         runs = [
-            capbench.score(files / "captions.json", files / "references.json", [f"judge(model={model!r}, tries={tries})"])
+            capbench.score(
+                files / "captions.json", files / "references.json", [f"judge(model={model!r}, tries={tries})"]
+            )
             for tries in (1, 2)
         ]
     once, twice = (run.scored[0].rows.columns for run in runs)

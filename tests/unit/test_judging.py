@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import capbench
 from capbench.errors import MissingPart, UsageError
 from capbench.judging import Contest, ask_both_orders, opened
 from capbench.types import ImageRef
@@ -77,3 +78,13 @@ def test_what_cannot_be_asked_is_refused(tmp_path):
         assert seen.reason == "the judge did not answer (better): the picture is missing"
     with pytest.raises(MissingPart, match="no_such"), opened("no_such"):
         pass
+
+
+def test_the_scripted_judge_knows_what_a_drawn_scene_shows(tmp_path):
+    metrics = ["judge(rubric='fleur', model='scripted_judge')"]
+    scores = [
+        capbench.run(f"speaker(flaw={flaw!r})", "scenes", metrics, limit=8, runs=None).scored[0].rows.columns["fleur"]
+        for flaw in ("none", "wrong_colour")
+    ]
+    assert (scores[0] == 1).all()
+    assert ((scores[1] > 0) & (scores[1] < 1)).all()

@@ -104,7 +104,12 @@ def test_fields_lists_and_questions_are_read():
 def test_lists_with_an_entry_for_each_are_of_that_length():
     numbers = Step("s", "p", "numbers", aligned="said")
     assert answers.read(numbers, JudgeReply("[2, 0, 1]"), 3, 2) == {"value": [2, 0, 1]}
-    for text, why in (("[1, 2]", "2 entries, and 3"), ("[3, 0, 1]", "not on the scale"), ("[1.5, 0, 1]", "not whole"), ("x", "no list")):
+    for text, why in (
+        ("[1, 2]", "2 entries, and 3"),
+        ("[3, 0, 1]", "not on the scale"),
+        ("[1.5, 0, 1]", "not whole"),
+        ("x", "no list"),
+    ):
         with pytest.raises(answers.Unreadable, match=why):
             answers.read(numbers, JudgeReply(text), 3, 2)
     choices = Step("s", "p", "choices", aligned="said", choices={"yes": 1, "no": 0})
@@ -141,7 +146,12 @@ def test_smoothing_by_hand(tokens, printed, value):
 def test_two_decimals_and_one_by_hand():
     import math
 
-    places = [Likely("0", (("0", -0.2),)), Likely(".", ()), Likely("8", TENTHS), Likely("5", (("5", -0.7), ("0", -0.9)))]
+    places = [
+        Likely("0", (("0", -0.2),)),
+        Likely(".", ()),
+        Likely("8", TENTHS),
+        Likely("5", (("5", -0.7), ("0", -0.9))),
+    ]
     tenths = 0.8 * math.exp(-0.5) + 0.7 * math.exp(-1.5) + 0.9 * math.exp(-2.0)
     assert likelihoods.smoothed(places, "0.85") == pytest.approx(tenths + 0.05 * math.exp(-0.7), abs=1e-12)
     one = [Likely("1", (("1", -0.3), ("0", -1.4))), Likely(".", ()), Likely("0", (("0", 0.0),))]
@@ -168,7 +178,13 @@ def test_accuracy_is_that_of_vqa():
     assert matching.accuracy("the two dogs", ["2 dogs"]) == 1
     assert matching.accuracy("pink", ten) == 0
     choices = ["a dog", "a cat"]
-    assert [matching.accuracy(text, ["a cat"], choices) for text in ("B", "(b) a cat", "a cat", "A", "cat")] == [1, 1, 1, 0, 1]
+    assert [matching.accuracy(text, ["a cat"], choices) for text in ("B", "(b) a cat", "a cat", "A", "cat")] == [
+        1,
+        1,
+        1,
+        0,
+        1,
+    ]
 
 
 def test_the_recall_of_facts_by_hand():
@@ -181,7 +197,10 @@ def test_the_recall_of_facts_by_hand():
 
 def test_templates_are_filled_once():
     values = {"caption": "{references} {{x}}", "references": ["a\nb", "c"]}
-    assert templates.filled('{caption}|{references}|{{"score": 1}}', values) == '{references} {{x}}|1. a b\n2. c|{"score": 1}'
+    assert (
+        templates.filled('{caption}|{references}|{{"score": 1}}', values)
+        == '{references} {{x}}|1. a b\n2. c|{"score": 1}'
+    )
 
 
 def test_shipped_rubrics_are_whole_and_their_prompts_have_no_open_field():
@@ -251,7 +270,9 @@ def test_facts_and_questions_are_read_with_their_faults(tmp_path):
     assert found["1"] == (("There is a dog.",), ({"question": "Who?", "answer": "dog", "answers": ("dog", "puppy")},))
     assert found["x.jpg"][0] == ("f", "g")
     assert found["v_7"][1][0]["answer"] == "a bus"
-    path.write_text('{"id": 1}\n{"facts": []}\n[1]\n{"id": 2, "facts": [3]}\n{"id": 3, "questions": [{"question": "x"}]}\nno\n')
+    path.write_text(
+        '{"id": 1}\n{"facts": []}\n[1]\n{"id": 2, "facts": [3]}\n{"id": 3, "questions": [{"question": "x"}]}\nno\n'
+    )
     with pytest.raises(BadData) as caught:
         given.read_given(str(path))
     said = {int(fault.where.rpartition(" ")[2]): fault.what for fault in caught.value.faults}
