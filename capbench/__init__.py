@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from capbench.api import boards, load_run, run, score
+    from capbench.ray_executor import Ray
     from capbench.store import Run
     from capbench.sweeps import sweep
 
-__all__ = ["Run", "__version__", "boards", "load_run", "run", "score", "sweep"]
+__all__ = ["Ray", "Run", "__version__", "boards", "load_run", "run", "score", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from capbench.store import Run
 
         return Run
+    if name == "Ray":
+        from capbench.ray_executor import Ray
+
+        return Ray
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

@@ -20,7 +20,8 @@ from capbench.errors import BadData, MissingPart, UsageError
 from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
 from capbench.needs import References, Tokens
-from capbench.resolve import bind, closure, is_derived
+from capbench.ray_executor import Ray
+from capbench.resolve import RECORDED, bind, closure, is_derived
 from capbench.scoring import Part
 from capbench.store import Run
 from capbench.types import Generation
@@ -40,7 +41,8 @@ class Options(TypedDict, total=False):
     replay: a file of recorded replies that stands for every judge (``capbench export-replies``).
     lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
     benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
-    values (default: the benchmark's).
+    values (default: the benchmark's). executor: what captions and encodes elsewhere, as ``capbench.Ray()`` does
+    (None: this process).
     """
 
     backends: Mapping[str, str]
@@ -57,6 +59,7 @@ class Options(TypedDict, total=False):
     by: str
     lang: str
     replay: str
+    executor: Ray | None
 
 
 def run(
@@ -124,6 +127,7 @@ def job_of(
         device=options.get("device", "cpu"),
         root=None if runs is None else Path(runs),
         fresh=options.get("fresh", False),
+        executor=options.get("executor"),
     )
 
 
@@ -165,7 +169,7 @@ def recorded(parts: Sequence[Part], replay: str) -> dict[str, str]:
         raise UsageError(
             "no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\""
         )
-    return {name: f"recorded_judge(path={replay!r}, judge={name!r})" for name in judges}
+    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges}
 
 
 def score(  # noqa: PLR0913 -- one parameter for each option of the command
@@ -181,6 +185,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     by: str = "",
     lang: str = "",
     replay: str = "",
+    executor: Ray | None = None,
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
 
@@ -189,7 +194,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
     extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
     split, into ``Run.groups``.
-    lang: the language of the captions (default: English). replay: as in ``Options``.
+    lang: the language of the captions (default: English). replay: as in ``Options``. executor: as for ``run``.
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -200,8 +205,9 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(
-        spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by, replay=replay
-    )
+        spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by, replay=replay,
+        executor=executor,
+    )  # fmt: skip
 
 
 def write_idf(

@@ -20,7 +20,8 @@ from capbench.errors import BadData, UsageError
 from capbench.signature import digest
 from capbench.types import BagSet, Sample
 
-PATHS = ("annotations", "images", "captions", "ids", "path")  # parameters of datasets that are paths
+PATHS = ("annotations", "images", "captions", "ids", "path", "source")  # parameters of datasets that are paths
+NAMES = ("source",)  # of these, those that may be something else: a name on the hub
 REFS = ("all", "leave-one-out")
 
 
@@ -201,7 +202,7 @@ def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile, images: s
         path = getattr(value, name)
         if isinstance(path, str) and path and not Path(path).is_absolute() and (base / path).exists():
             moved[name] = str(base / path)
-        elif isinstance(path, str) and path and not Path(path).exists():
+        elif isinstance(path, str) and path and name not in NAMES and not Path(path).exists():
             where = f"{base / path} or ./{path}" if base != Path.cwd() else path
             cure = entry.place or "say where the data are: --data DIR"
             raise BadData(f"{made.name}: {name}: there is no {where}", cure=cure)

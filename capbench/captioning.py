@@ -73,6 +73,7 @@ def from_session(
             left = group
             while left:
                 part, left = left[: batcher.size], left[batcher.size :]
+                batcher.announce(left)
                 with patience.over(len(part)):
                     try:
                         batch = batcher.captions(part, seeded, proven=proven or bool(made))
@@ -92,6 +93,11 @@ def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:
     return [group[start : start + size] for group in groups for start in range(0, len(group), size)]
 
 
+def sent(requests: Sequence[Request]) -> list[Request]:
+    """The requests that a session gets to see: those without a picture, or with one that could be read."""
+    return [request for request in requests if request.image is None or request.image.digest]
+
+
 class Stopped(Exception):
     """No more captions can be had: why, and those of the batch that were made."""
 
@@ -106,6 +112,11 @@ class Batcher:
     def __init__(self, name: str, session: Any, size: int) -> None:
         self.name, self.session, self.size = name, session, size
 
+    def announce(self, left: Sequence[Request]) -> None:
+        """Tell a session that can open pictures in advance which batch comes after the next."""
+        if hasattr(self.session, "ahead") and (coming := sent(left[: self.size])):
+            self.session.ahead(coming)
+
     def captions(self, requests: Sequence[Request], params: Generation, *, proven: bool) -> list[Caption]:
         """One batch; a request without a readable picture is not sent.
 
@@ -113,7 +124,7 @@ class Batcher:
             Stopped: the session ended its work; the captions it had are in it.
             CapbenchError: it never worked, or gave another number of answers than requests.
         """
-        seen = [request for request in requests if request.image is None or request.image.digest]
+        seen = sent(requests)
         begun = time.perf_counter()
         try:
             answers = one_each(lambda part: self._ask(part, params), seen, self.name, proven=proven) if seen else []

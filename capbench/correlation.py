@@ -48,18 +48,22 @@ def correlations(x: Array, y: Array, weights: Array | None = None) -> dict[str, 
     }  # fmt: skip
 
 
-def accuracy(difference: Array, weights: Array | None = None) -> dict[str, Array]:
+def accuracy(difference: Array, weights: Array | None = None, first: Array | None = None) -> dict[str, Array]:
     """The share of pairs in which the preferred one scores higher.
 
     difference: score of the preferred - score of the other. ``accuracy`` is strict: a tie is wrong, as
-    published. ``accuracy_ties_half`` counts a tie as half, as a coin would settle it.
+    published. ``accuracy_ties_half`` counts a tie as half, as a coin would settle it. first: 1 where the preferred
+    one stands first in its pair; ``accuracy_ties_first`` then lets the first one win a tie, as an argmax does.
     """
     weights = once(difference) if weights is None else weights
     with np.errstate(invalid="ignore", divide="ignore"):
         total = weights.sum(axis=1)
         strict = weights @ (difference > 0).astype(np.float64)
         ties = weights @ (difference == 0).astype(np.float64)
-        return {"accuracy": strict / total, "accuracy_ties_half": (strict + ties / 2) / total}
+        found = {"accuracy": strict / total, "accuracy_ties_half": (strict + ties / 2) / total}
+        if first is not None:
+            found["accuracy_ties_first"] = (strict + weights @ ((difference == 0) * first)) / total
+        return found
 
 
 def once(x: Array) -> Array:

@@ -3,6 +3,8 @@
 A picture is shown to every model as the field's loaders show it (open_clip, transformers): Pillow's
 ``convert("RGB")``, so alpha is dropped rather than laid over a colour, CMYK is converted without a
 colour profile, the first frame stands for an animation, and EXIF rotation is *not* applied.
+
+A picture is a file, or lies inside one (``capbench.containers``).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capbench import containers
 from capbench.errors import CapbenchError
+from capbench.paths import cache_root, keep
 from capbench.types import ImageRef
 
 if TYPE_CHECKING:
@@ -87,11 +91,12 @@ def content(ref: ImageRef) -> bytes:
     Raises:
         ImageFault: missing, unreadable, empty, or not the bytes that the digest is of.
     """
-    path = Path(ref.path)
+    place = containers.inside(ref.path)
+    path = Path(ref.path if place is None else place.file)
     try:
         if not path.is_file():
             raise ImageFault("the picture is missing" if not path.exists() else "the picture is not a file")
-        data = path.read_bytes()
+        data = path.read_bytes() if place is None else containers.fetch(place)
     except OSError as error:
         raise ImageFault(f"the picture cannot be read: {error.strerror or error}") from error
     if not data:
@@ -99,6 +104,25 @@ def content(ref: ImageRef) -> bytes:
     if ref.digest and digest(data) != ref.digest:
         raise ImageFault("the picture has changed since the data set was read")
     return data
+
+
+def as_file(ref: ImageRef) -> Path:
+    """A picture as a file of its own, for programs that take paths: one inside another is unpacked into the cache.
+
+    Raises:
+        ImageFault: as for ``content``; the cache cannot be written.
+    """
+    place = containers.inside(ref.path)
+    if place is None:
+        return Path(ref.path)
+    data = content(ref)
+    path = cache_root() / "pictures" / f"{digest(data)}.{(opened(data).format or 'picture').lower()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keep(path, data)
+    except OSError as error:
+        raise ImageFault(f"the picture cannot be unpacked to {path.parent}: {error.strerror or error}") from error
+    return path
 
 
 def opened(data: bytes) -> Image:
@@ -141,4 +165,6 @@ def rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-__all__ = ["SUFFIXES", "ImageFault", "decoded", "digest", "load", "names_in", "reference"]
+__all__ = [
+    "SUFFIXES", "ImageFault", "as_file", "content", "decoded", "digest", "load", "names_in", "reference",
+]  # fmt: skip

@@ -5,7 +5,8 @@
 
 One object a line, one of the two forms a file. ``group`` and ``corpus`` may stand in any row. ``scores`` has
 numbers that other metrics gave, ``{"NAME": 0.7}`` for a candidate, ``{"NAME": [0.7, 0.4]}`` for a pair, null
-where there is none; a name stands in every row or in none. All that is wrong with a file is reported together,
+where there is none; a name stands in every row or in none. A list in the place of a number, as ``{"NAME": [0.7,
+0.8]}`` for a candidate, is one score given several times. All that is wrong with a file is reported together,
 with its lines.
 """
 
@@ -33,7 +34,8 @@ class Judgement:
     """One row. people: the ratings of its one candidate, or the number of the preferred of its two.
 
     group: what statistics are split by. corpus: rows of one corpus are scored together. scores: name -> one
-    number a candidate, NaN where there is none.
+    number a candidate, NaN where there is none. repeats: the numbers of scores that were given several times, for each
+    candidate; their mean is the score, none where one of them is missing.
     """
 
     image: str
@@ -45,6 +47,7 @@ class Judgement:
     where: str
     kind: Kind
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    repeats: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
 
 
 def items_of(judgement: Judgement) -> tuple[str, ...]:
@@ -128,11 +131,13 @@ def judgement_of(row: Row, faults: list[Fault]) -> Judgement | None:
         candidates, people = texts_of(value, "candidates", wrong), preference_of(value, wrong)
         if "candidates" in value and len(candidates) != 2 and len(faults) == before:
             wrong(f"{len(candidates)} candidates where a pair is wanted", "exactly two texts")
-    scores = scores_in(value, wrong, rated=rated)
+    given = scores_in(value, wrong, rated=rated)
     if len(faults) > before:
         return None
     kind: Kind = "ratings" if rated else "preferences"
-    return Judgement(image, candidates, references, people, group, corpus, row.where, kind, scores)
+    scores = {name: tuple(math.fsum(own) / len(own) for own in parts) for name, parts in given.items()}
+    repeats = {name: parts for name, parts in given.items() if any(len(own) > 1 for own in parts)}
+    return Judgement(image, candidates, references, people, group, corpus, row.where, kind, scores, repeats)
 
 
 def form_of(value: Mapping[str, Any], wrong: Wrong) -> bool | None:
@@ -195,21 +200,23 @@ def preference_of(value: Mapping[str, Any], wrong: Wrong) -> tuple[float, ...]:
     return (float(preferred),) if preferred in (0, 1) else ()
 
 
-def scores_in(value: Mapping[str, Any], wrong: Wrong, *, rated: bool) -> dict[str, tuple[float, ...]]:
-    """Other metrics' numbers: one for the candidate, or two for a pair; NaN where null is written."""
+def scores_in(value: Mapping[str, Any], wrong: Wrong, *, rated: bool) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Other metrics' numbers of the candidate, or of both of a pair: each one or several; NaN where null is written."""
     given = value.get("scores", {})
     if not isinstance(given, dict):
         wrong(f"scores is not an object: {quoted(repr(given))}", 'write {"NAME": NUMBER}')
         return {}
     found = {}
     for name, part in given.items():
-        numbers = [part] if rated else part
-        if not isinstance(numbers, list) or len(numbers) != (1 if rated else 2):
+        parts = [part] if rated else part
+        if not isinstance(parts, list) or len(parts) != (1 if rated else 2):
             wrong(f"the score {quoted(name)} of a pair is not a list of two: {quoted(repr(part))}")
-        elif not all(n is None or is_finite(n) for n in numbers):
+            continue
+        numbers = [own if isinstance(own, list) else [own] for own in parts]
+        if not all(own and all(n is None or is_finite(n) for n in own) for own in numbers):
             wrong(f"the score {quoted(name)} is not a number: {quoted(repr(part))}", "null where there is none")
         else:
-            found[name] = tuple(math.nan if n is None else float(n) for n in numbers)
+            found[name] = tuple(tuple(math.nan if n is None else float(n) for n in own) for own in numbers)
     if "" in found:
         wrong("a score without a name", 'write {"NAME": NUMBER}')
     return found

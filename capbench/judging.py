@@ -18,7 +18,7 @@ from capbench.cache import Shelf, open_cache
 from capbench.errors import UsageError, cannot_start
 from capbench.judged import Case, Judged, Settings, cases_of, plain_exchanges
 from capbench.needs import Captions
-from capbench.resolve import bind
+from capbench.resolve import RECORDED, bind
 from capbench.rubrics import Rubric, load
 from capbench.stage import Lazy
 from capbench.types import ImageRef
@@ -84,7 +84,7 @@ def opened(
     """
     aliases = dict(backends or {})
     if replay:
-        aliases[spec] = f"recorded_judge(path={replay!r}, judge={spec!r})"
+        aliases[spec] = f"{RECORDED}(path={replay!r}, judge={spec!r})"
     bound, problems = bind([Judged(Captions(), judge=spec)], aliases)
     if problems:
         raise cannot_start(problems)

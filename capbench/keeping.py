@@ -56,8 +56,12 @@ def caption_all(plans: Mapping[int, engine.Plan], alike: Sequence[Sequence[int]]
 
 
 def is_session(job: engine.Job) -> bool:
-    """Whether a job's captioner is opened, and its captions are kept."""
-    return job.root is not None and not any(hasattr(job.captioner, name) for name in ("needs", "inner"))
+    """Whether a job's captioner is opened in this process, and its captions are kept."""
+    return (
+        job.root is not None
+        and job.executor is None
+        and not any(hasattr(job.captioner, name) for name in ("needs", "inner"))
+    )
 
 
 def one_after_another(plans: Mapping[int, engine.Plan], found: Captioned) -> None:

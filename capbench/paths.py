@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import uuid
 from pathlib import Path
 
 
@@ -23,3 +24,18 @@ def package_folders(name: str) -> list[Path]:
     """The folders of an installed package, found without importing it; none where it is not installed."""
     spec = importlib.util.find_spec(name)
     return [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file in one step, unless it holds these bytes already."""
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass  # not there, or not readable: it is replaced
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)  # noqa: PTH105 -- Path.replace is the same call
+    finally:
+        part.unlink(missing_ok=True)

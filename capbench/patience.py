@@ -1,7 +1,8 @@
-"""Waiting for a model: Ctrl-C ends the run after the batch under way, and silence of minutes is said."""
+"""Waiting for a model: Ctrl-C leaves the batch under way time to end, and silence of minutes is said."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -10,18 +11,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
+GRACE = 20.0  # seconds that the batch under way has after Ctrl-C
 SILENCE = 300.0  # seconds without a caption after which it is said, and said again after twice as long
 
 
 class Patience:
     """While it is entered, the first Ctrl-C is a request and the second one an interrupt, as it always is.
 
-    Outside the main thread, where Python takes no signals, Ctrl-C stays what it is.
+    A request that is not heeded in ``GRACE`` seconds becomes an interrupt by itself: whoever sends one signal, as
+    schedulers do, waits no longer. Outside the main thread, where Python takes no signals, Ctrl-C stays what it is.
     """
 
     def __init__(self, name: str) -> None:
         self.name, self.asked, self.under_way = name, False, 0
         self._before: Any = None
+        self._deadline: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         """Take Ctrl-C over, unless somebody else has: then it is theirs."""
@@ -32,6 +36,8 @@ class Patience:
 
     def __exit__(self, *_: object) -> None:
         """Give Ctrl-C back."""
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
@@ -40,7 +46,14 @@ class Patience:
         del number, frame
         self.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        say(f"stopping when the {self.under_way} captions under way are made; Ctrl-C again loses them")
+        # a signal of the system, as only that wakes a main thread which waits for another one
+        self._deadline = threading.Timer(GRACE, os.kill, (os.getpid(), signal.SIGINT))
+        self._deadline.daemon = True
+        self._deadline.start()
+        say(
+            f"stopping when the {self.under_way} captions under way are made, or in {GRACE:g} s; "
+            "Ctrl-C again does not wait for them"
+        )
 
     def stop_if_asked(self) -> None:
         """End the run where it may end.

@@ -1,8 +1,9 @@
 """Captions and references from any file people keep them in, recognised by content, never by name.
 
 COCO results and annotations, Karpathy splits, ``{id: caption}`` and ``{id: [captions]}``, JSON lines
-(HF imagefolder's metadata.jsonl among them), CSV and TSV, each perhaps gzip'ed, and Parquet. Ids are text: 1 and
-"1" are the same picture. Everything that is wrong with a file is reported together, with its place.
+(HF imagefolder's metadata.jsonl and lmms-eval's sample logs among them), CSV and TSV, each perhaps gzip'ed, and
+Parquet. Ids are text: 1 and "1" are the same picture. Everything that is wrong with a file is reported together, with
+its place.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from capbench.records_keys import (
 )
 from capbench.records_parquet import is_parquet, parquet
 from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, text_of
+from capbench.records_samples import is_log, logged, task_in
 from capbench.types import Failure
 
 LISTED = 12
@@ -64,10 +66,20 @@ def read(
     parsed = parquet(Path(path)) if is_parquet(Path(path)) else parse(text_of(Path(path)), name)
     fields = (field,) if isinstance(field, str) else tuple(field)
     keys = Keys(id_field, fields if any(fields) else (), tuple(tags), tuple(without), tuple(asked))
+    return records_of(parsed, name, keys, want, repeats=repeats)
+
+
+def records_of(
+    parsed: Parsed, name: str, keys: Keys, want: Want, *, repeats: bool = False, twice: str = ONE_EACH
+) -> list[Record]:
+    """The records of what a file or several files of one data set hold, one an id; ``read`` says what is raised.
+
+    twice: the cure where an id stands twice and rows are not joined.
+    """
     found = interpret(parsed, name, keys, want)
     found.faults[:0] = parsed.faults
     refuse_unknown(found, name, keys)
-    records = without_doubles(found, repeats=repeats or found.joined)
+    records = without_doubles(found, repeats=repeats or found.joined, twice=twice)
     if found.faults:
         raise BadData(f"{name} cannot be used, {len(found.faults)} fault(s):", found.faults)
     if not records:
@@ -109,12 +121,13 @@ def from_object(value: Mapping[str, Any], name: str, keys: Keys, want: Want) -> 
         return karpathy(value, name, keys)
     if is_coco(value):
         return coco(value, name, keys)
-    inner = wrapped(value)
-    if inner:
-        found = from_rows(listed(value[inner], f"{name} {inner}"), name, keys, want)
+    task, inner = task_in(value), wrapped(value)
+    if task or inner:
+        rows = value["samples"][task] if task else value[inner]
+        found = from_rows(listed(rows, f"{name} {task or inner}"), name, keys, want)
         found.joined = inner == "annotations" and want == "references"
         return found
-    if is_one_row(value, keys, want):
+    if is_one_row(value, keys, want) or is_log([value]):
         return from_rows((Row(f"{name} line 1", value),), name, keys, want)
     return from_mapping(value, name, keys, want)
 
@@ -160,6 +173,10 @@ def from_rows(rows: Sequence[Row], name: str, keys: Keys, want: Want) -> Found:
     if not good:
         return found
     values = [row.value for row in good]
+    if is_log(values):
+        told = logged(good, keys, want)
+        told.faults[:0] = found.faults
+        return told
     id_key = keys.id or common_key(values, ID_KEYS)
     if not id_key or all(dig(value, id_key) is MISSING for value in values):
         raise no_key(name, "id", keys.id, list(values[0]))
@@ -233,7 +250,7 @@ def about(entry: Record) -> tuple[Any, ...]:
     return entry.image, entry.split, entry.tags, entry.asked
 
 
-def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
+def without_doubles(found: Found, *, repeats: bool, twice: str = ONE_EACH) -> list[Record]:
     """One record an id; ids that stand twice are joined where that is meant, else faults with both places."""
     first: dict[str, Record] = {}
     more: dict[str, list[str | Failure]] = {}
@@ -247,7 +264,7 @@ def without_doubles(found: Found, *, repeats: bool) -> list[Record]:
         elif repeats and not entry.texts and not known.texts and entry.tags == known.tags:
             continue  # a list of pictures may name one in several rows
         elif not repeats or len(entry.texts) != 1 or len(known.texts) != 1:
-            cure = "either one list of texts or one text an entry" if repeats else ONE_EACH
+            cure = "either one list of texts or one text an entry" if repeats else twice
             found.faults.append(Fault(entry.where, f"id {entry.id!r} is already at {known.where}", cure))
         elif about(entry) != about(known):
             found.faults.append(
@@ -320,4 +337,4 @@ def ids_of(parsed: Parsed, name: str, id_field: str) -> Found:
     return found
 
 
-__all__ = ["Record", "Want", "id_text", "names_in", "read", "read_ids"]
+__all__ = ["Keys", "Parsed", "Record", "Row", "Want", "id_text", "names_in", "read", "read_ids", "records_of"]

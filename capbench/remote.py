@@ -48,6 +48,7 @@ HOPELESS: Mapping[int, str] = {
     FORBIDDEN: "{key}",
     HTTPStatus.NOT_FOUND: "look at the url (most end in /v1) and at the name of the model",
     HTTPStatus.METHOD_NOT_ALLOWED: "look at the url: most end in /v1",
+    HTTPStatus.NOT_IMPLEMENTED: "look at the url: most end in /v1",
 }
 BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}

@@ -31,6 +31,8 @@ from capbench.types import Failure, Galleries, ImageRef
 if TYPE_CHECKING:
     from capbench.types import Ints
 
+RECORDED = "recorded_judge"
+OTHER_NAME = "choose a name that no backend has, as in --backend mine=SPEC, and name it in the metric"
 # of each kind of backend one that comes with capbench
 EXAMPLES = {
     "encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim",
@@ -124,6 +126,11 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         name = need.backend
         kind = need.backend_kind
+        if is_taken(name, aliases):
+            problems[name] = Problem(
+                f"{kind} {name!r}: a backend has this name, and may not stand for another", OTHER_NAME
+            )
+            continue
         try:
             value, origin = plugins.load("backends", aliases.get(name, name))
         except UsageError as error:
@@ -136,12 +143,28 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         problem = value.check()
         if problem is None and value.kind != kind:
-            problem = Problem(f"{name!r} is a {value.kind}, and a {kind} is needed", "bind a backend of that kind")
+            what = f"{name!r} is {of_kind(value.kind)}, and {of_kind(kind)} is needed"
+            problem = Problem(what, "bind a backend of that kind")
         if problem is not None:
             problems[name] = Problem(f"{kind} {name!r}: {problem.what}", problem.cure)
         else:
             bound[name] = Bound(value, value.fingerprint() + (f"+{origin}" if origin else ""))
     return bound, list(problems.values())
+
+
+def is_taken(name: str, aliases: Mapping[str, str]) -> bool:
+    """Whether an alias hides a backend: what is called ``factual`` or ``mini`` in a metric must be it.
+
+    What it said before is it: recorded replies have the fingerprint of the judge that gave them.
+    """
+    if aliases.get(name, name) == name or plugins.parse(aliases[name]).target == RECORDED:
+        return False
+    return "(" in name or ":" in name or name.rpartition("/")[2] in plugins.installed("backends")
+
+
+def of_kind(kind: str) -> str:
+    """The word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 class Features:
@@ -244,16 +267,17 @@ def picture(image: ImageRef | None) -> ImageRef | Failure:
 
 
 def resolve(
-    features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu"
-) -> Features:
-    """Compute the needs into ``features``, one backend open at a time."""
+    features: Features, needs: Iterable[Need], bound: Mapping[str, Bound], cache: Cache, device: str = "cpu",
+    executor: Any = None,
+) -> Features:  # fmt: skip
+    """Compute the needs into ``features``, one backend open at a time. executor: as in ``stage.Lazy``."""
     wanted = closure(needs)
     features.tables |= {need: frequencies_of(need, bound) for need in wanted if isinstance(need, Frequencies)}
     pending = [need for need in wanted if is_derived(need) and not features.has(need)]
     while pending:
         chosen = next_backend(pending, features, bound)
         with ExitStack() as stack:
-            session = Lazy(bound[chosen].backend, device, stack)
+            session = Lazy(bound[chosen].backend, device, stack, executor)
             # all captions before the first ones, which are among them
             for need in sorted(pending, key=lambda need: not isinstance(root(need), AllCaptions)):
                 if bound[need.backend].fingerprint == bound[chosen].fingerprint and features.ready(need):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +21,13 @@ CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
 
 
 class Lazy:
-    """A session that is opened when the first item is missing from the cache, and not before."""
+    """A session that is opened when the first item is missing from the cache, and not before.
 
-    def __init__(self, backend: Any, device: str, stack: ExitStack) -> None:
-        self._backend, self._device, self._stack = backend, device, stack
+    executor: what computes values of cached needs elsewhere, in sessions of its own (None: this session does).
+    """
+
+    def __init__(self, backend: Any, device: str, stack: ExitStack, executor: Any = None) -> None:
+        self._backend, self._device, self._stack, self.executor = backend, device, stack, executor
         self._session: Any = None
 
     @property
@@ -43,6 +46,13 @@ class Lazy:
             context: AbstractContextManager[Any] = self._backend.open(self._device)
             self._session = self._stack.enter_context(context)
         return self._session
+
+    def elsewhere(self, need: Any, items: Sequence[Any]) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        """The executor's values of items, in chunks: which items, and a value or Failure for each."""
+        made: Iterator[tuple[Sequence[int], list[Any]]] = self.executor.compute(
+            self._backend, need, items, self._device
+        )
+        return made
 
 
 @dataclass(slots=True)
@@ -90,41 +100,54 @@ class Stage:
         names = [name for name in wanted if name not in known]
         size = self.session.chunk if self.need.cached else CHEAP_CHUNK
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
+            missing: list[str] = []
             for start in range(0, len(names), size):
                 part = names[start : start + size]
-                known |= self._chunk({name: wanted[name] for name in part})
-                bar.update(len(part))
+                found = self._stored(part)
+                rest = [name for name in part if name not in found]
+                if self.need.cached and self.session.executor is not None:
+                    missing += rest
+                elif rest:
+                    found |= self._made(rest, [wanted[name] for name in rest])
+                known |= found
+                bar.update(len(found))
+            for which, made in self.session.elsewhere(self.need, [wanted[n] for n in missing]) if missing else ():
+                known |= self._keep([missing[i] for i in which], made)
+                bar.update(len(made))
         if not self.need.cached:
             self.shared.values |= known
         return known
 
-    def _chunk(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """One chunk: look up, compute the rest, keep it."""
-        known: dict[str, Any] = {}
-        keys = {}
+    def _stored(self, names: Sequence[str]) -> dict[str, Any]:
+        """Those of these values that the cache has."""
+        if not self.need.cached:
+            return {}
+        keys = {name: self._key(name) for name in names}
+        stored = self.cache.get(list(keys.values()))
+        found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _made(self, names: Sequence[str], items: Sequence[Any]) -> dict[str, Any]:
+        """The values of items that this session makes, kept."""
+        try:
+            return self._keep(names, self._compute(items))
+        except Midway as stop:  # what was made before the end is paid for
+            self._keep([names[i] for i in stop.done], list(stop.done.values()))
+            raise
+
+    def _keep(self, names: Sequence[str], made: Sequence[Any]) -> dict[str, Any]:
+        """Values that were made, by name; in the cache too, but for failures."""
+        known = dict(zip(names, made, strict=True))
+        if not self.parts:
+            self.made += len(known)
         if self.need.cached:
-            keys = {name: value_key(self.need.kind, self.fingerprint, self.params, name) for name in wanted}
-            stored = self.cache.get(list(keys.values()))
-            found = {name: self.need.unpack(stored[key]) for name, key in keys.items() if key in stored}
-            known = {name: value for name, value in found.items() if value is not None}
-        missing = [name for name in wanted if name not in known]
-        if missing:
-            try:
-                made = dict(zip(missing, self._compute([wanted[name] for name in missing]), strict=True))
-            except Midway as stop:  # what was made before the end is paid for
-                self._keep(keys, {missing[i]: value for i, value in stop.done.items()})
-                raise
-            self._keep(keys, made)
-            known |= made
-            if not self.parts:
-                self.made += len(missing)
+            kept = {self._key(n): self.need.pack(v) for n, v in known.items() if not isinstance(v, Failure)}
+            self.cache.put(self.need.kind, self.fingerprint, kept)
         return known
 
-    def _keep(self, keys: Mapping[str, bytes], values: Mapping[str, Any]) -> None:
-        """Store what is no Failure, if the need's values are stored."""
-        if self.need.cached:
-            packed = {keys[n]: self.need.pack(value) for n, value in values.items() if not isinstance(value, Failure)}
-            self.cache.put(self.need.kind, self.fingerprint, packed)
+    def _key(self, name: str) -> bytes:
+        """The address of a value in the cache."""
+        return value_key(self.need.kind, self.fingerprint, self.params, name)
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""

@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import difflib
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ HOW = (
     "write --vary NAME=V1,V2, as in --vary temperature=0.0,0.7; text with a comma in quotes: --vary \"prompt='a, b',c\""
 )
 LEAST = {"temperature": 0, "beams": 1, "max_tokens": 0}
+CALLED = re.compile(r"\s*[\w./:-]+")
 OPEN, CLOSE = "([{", ")]}"
 SHOWN = 40
 DECODING, OWN = "generation", "captioner"
@@ -108,7 +110,8 @@ def named_values(word: str) -> tuple[str, list[str]]:
 def apart(text: str, word: str) -> list[str]:
     """What stands between the commas that are in no quotes and no brackets.
 
-    A quote opens where a value begins or within brackets: the apostrophe of a word is none.
+    A quote opens where a value begins or within brackets: the apostrophe of a word is none. So does a bracket, and
+    that of a spec behind its name: clipscore(prefix='a, b').
 
     Raises:
         UsageError: a quote or bracket is not closed.
@@ -125,7 +128,7 @@ def apart(text: str, word: str) -> list[str]:
             escaped = ch == "\\" and not escaped
         elif ch in "'\"" and begins:
             quote = ch
-        elif ch in OPEN and begins:
+        elif ch in OPEN and (begins or (ch == "(" and CALLED.fullmatch(values[-1][:-1]))):
             depth += 1
         elif ch in CLOSE and depth > 0:
             depth -= 1

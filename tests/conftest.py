@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -159,6 +160,7 @@ def maker(module, tmp_path_factory):
 
     def make(name):
         if name not in made:
+            importlib.import_module("torch").manual_seed(0)  # for what a model draws itself when it is built
             made[name] = getattr(models, name)(tmp_path_factory.mktemp("models") / name.replace("_", "-"))
         return made[name]
 

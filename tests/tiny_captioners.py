@@ -256,3 +256,45 @@ def florence2(folder: Path) -> Path:
         folder,
         t.Florence2Processor(pictures, words, post_processor_config={"pure_text": {}}),
     )
+
+
+COCA = {
+    "embed_dim": 32,
+    "vision_cfg": {
+        "image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "attentional_pool": True,
+        "attn_pooler_heads": 2, "output_tokens": True,
+    },
+    "text_cfg": {
+        "context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "embed_cls": True, "output_tokens": True,
+    },
+    "multimodal_cfg": {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "attn_pooler_heads": 2},
+    "custom_text": True,
+}  # fmt: skip
+
+
+def coca(folder: Path) -> Path:
+    """An open_clip CoCa in a folder with open_clip_config.json and open_clip_model.safetensors."""
+    import json
+
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    shown = {
+        "mean": [0.48, 0.46, 0.41],
+        "std": [0.27, 0.26, 0.28],
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": COCA, "preprocess_cfg": shown}))
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    source = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.25, generator=source)
+    save_file(
+        {name: t.contiguous().clone() for name, t in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
+    return folder

@@ -24,6 +24,8 @@ SAFE_DIGITS = 1000
 class File:
     """The captions of a file in any known form (COCO results, JSON, JSON lines, CSV; perhaps gzip'ed).
 
+    Sample logs of lmms-eval and lm-eval are such files.
+
     path: the file. field: where the caption stands, dotted for nested objects (``outputs.blip2``).
     samples: how many captions an image has; each must have exactly so many. With 1 it is as many as the run wants.
     extra: "error" refuses captions of images that the benchmark lacks, "ignore" passes over them.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from capbench import prompts
-from capbench.captioners.hf_models import NO_PROMPT, Asked, Family, loaded
+from capbench.captioners.hf_models import NO_PROMPT, REGION_TASKS, Asked, Family, loaded
 from capbench.captioners.pictures import Ahead, Pictures, ahead
 from capbench.captioners.sampling import draws
 from capbench.errors import MissingPart, UsageError
@@ -74,7 +74,7 @@ class HfCaptioner:
         used = {"max_tokens", "temperature", "beams", "seed"} | prompts.context_in(self.prompt)
         if kind not in NO_PROMPT and not self.prompt:
             used.add("prompt")
-        if self.crop or kind == "florence2":
+        if self.crop or (kind == "florence2" and self.prompt.startswith(REGION_TASKS)):
             used.add("regions")
         return frozenset(used | ({"context"} if self.context else set()))
 
@@ -115,11 +115,14 @@ class HfCaptioner:
 
         Raises:
             CapbenchError: in the words of transformers. MissingPart: there is no such device.
+            UsageError: other pictures are to be shown to a model that takes one.
         """
         import torch
 
         place = usable(device)
         family = loaded(self.folder(), PRECISIONS[self.dtype], self.device_map, trust=self.trust_remote_code)
+        if self.context and family.kind != "chat":
+            raise UsageError(f"{self.model} is shown one picture at a time", "leave out context=True")
         if not self.device_map:
             family.model.to(place)
         asker = Asker(family, self.prompt)

@@ -98,6 +98,8 @@ class Family:
         """
         if self.kind == "florence2":
             return florence_task(prompt, request.regions, size)
+        if self.model_type in NO_PROMPT:
+            return ""
         if self.kind == "prefixed" and self.processor.image_token not in prompt:
             return f"{self.processor.image_token}\n{prompt}"
         return prompt
@@ -270,4 +272,4 @@ class Halves:
         return self.image_processor(images=images, **settings)
 
 
-__all__ = ["NO_PROMPT", "Asked", "Family", "Halves", "florence_task", "loaded"]
+__all__ = ["NO_PROMPT", "REGION_TASKS", "Asked", "Family", "Halves", "florence_task", "loaded"]

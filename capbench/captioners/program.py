@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from capbench.errors import BadData, Fault, MissingPart
+from capbench.images import ImageFault, as_file
 from capbench.records import id_text
-from capbench.types import Failure, Generation, Request
+from capbench.types import Failure, Generation, ImageRef, Request
 
 QUOTED = 200
 LAST_WORDS = 4096
@@ -293,8 +294,8 @@ def line(request: Request, params: Generation, left: int) -> bytes:
     """A request as one line of ASCII JSON; pictures by absolute path, null where there is none."""
     asked: dict[str, Any] = {
         "id": request.id,
-        "image": None if request.image is None else str(Path(request.image.path).absolute()),
-        "context": [str(Path(ref.path).absolute()) for ref in request.context],
+        "image": None if request.image is None else absolute(request.image),
+        "context": [absolute(ref) for ref in request.context],
         "prompt": request.prompt or params.prompt,
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,
@@ -307,6 +308,14 @@ def line(request: Request, params: Generation, left: int) -> bytes:
         "left": left,
     }
     return json.dumps(asked).encode("ascii") + b"\n"
+
+
+def absolute(ref: ImageRef) -> str:
+    """The absolute path of a picture; where it cannot be unpacked, its place, for the program to say so."""
+    try:
+        return str(as_file(ref).absolute())
+    except ImageFault:
+        return str(Path(ref.path).absolute())
 
 
 def answer(value: dict[str, Any]) -> str | Failure:

@@ -13,7 +13,7 @@ from capbench.errors import CapbenchError
 
 COMMANDS = (
     "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "export-replies",
-    "metaeval", "judgements", "idf", "bags", "export-encoder", "cache", "doctor",
+    "metaeval", "judgements", "arena", "idf", "bags", "export-encoder", "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
 

@@ -11,6 +11,8 @@ from capbench.cli.shared import (
     bindings,
     by_option,
     echo,
+    executor_of,
+    executor_options,
     json_option,
     lang_option,
     metric_option,
@@ -39,13 +41,14 @@ from capbench.cli.shared import (
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
 @replay_option
+@executor_options
 @by_option
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, by: str, max_missing: float,
-    as_json: bool,
+    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, executor: str, address: str,
+    workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
 
@@ -60,6 +63,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
         extra="ignore" if ignore_extra else "error", lang=lang, by=by, replay=replay,
+        executor=executor_of(executor, address, workers),
     )  # fmt: skip
     if per_item:
         write_file(Path(per_item), api.per_item_lines(run).encode())

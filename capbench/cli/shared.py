@@ -11,6 +11,7 @@ from capbench.errors import UsageError
 
 if TYPE_CHECKING:
     from capbench.engine import Result
+    from capbench.ray_executor import Ray
     from capbench.types import Summary
 
 F = TypeVar("F", bound=Any)
@@ -90,6 +91,37 @@ def runs_option(command: F) -> F:
     text = "Where runs are looked up by name."
     made: F = click.option("--runs", "root", default="runs", metavar="DIR", show_default=True, help=text)(command)
     return made
+
+
+def executor_options(command: F) -> F:
+    """--executor, --ray-address and --workers."""
+    address = click.option(
+        "--ray-address", "address", default="", metavar="ADDR", help="A Ray cluster, as in head:6379 or auto."
+    )
+    workers = click.option(
+        "--workers", type=click.IntRange(min=0), default=0, help="Ray actors that hold a model (0: as many as fit)."
+    )
+    text = "Where captions are made and pictures and texts encoded: this process, or Ray."
+    kinds = click.Choice(["local", "ray"])
+    made: F = click.option("--executor", type=kinds, default="local", show_default=True, help=text)(
+        address(workers(command))
+    )
+    return made
+
+
+def executor_of(executor: str, address: str, workers: int) -> Ray | None:
+    """What the options of ``executor_options`` say; None for this process.
+
+    Raises:
+        UsageError: options of Ray without it.
+    """
+    if executor == "ray":
+        from capbench.ray_executor import Ray
+
+        return Ray(address, workers)
+    if address or workers:
+        raise UsageError("--ray-address and --workers are for Ray", "add --executor ray")
+    return None
 
 
 def bindings(pairs: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from capbench.cli import run_command
-from capbench.cli.shared import bindings, echo, json_option, tell
+from capbench.cli.shared import bindings, echo, executor_of, json_option, tell
 
 NOT_TAKEN = ("captioner", "dry_run", "by", "as_json")
 
@@ -50,7 +50,12 @@ def command(
 
     generation = Generation(**{f.name: words[f.name] for f in fields(Generation) if f.name in words})
     given = {name: value for name, value in words.items() if name in api.Options.__annotations__}
-    chosen = {"backends": bindings(words["backends"]), "samples": words["samples"] or 0, "generation": generation}
+    chosen: dict[str, Any] = {
+        "backends": bindings(words["backends"]),
+        "samples": words["samples"] or 0,
+        "generation": generation,
+    }
+    chosen["executor"] = executor_of(words["executor"], words["address"], words["workers"])
     for target in filter(None, (html, csv_file)):
         store.place_for(Path(target))
     options: Any = {**given, **chosen}

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from capbench.datasets.build import build
-from capbench.datasets.scenes import keep
 from capbench.errors import BadData
-from capbench.paths import cache_root
+from capbench.paths import cache_root, keep
 from capbench.records import id_text, read
 from capbench.records_parquet import is_parquet
 from capbench.types import ImageRef, Sample

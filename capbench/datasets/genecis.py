@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 from capbench.bags import bag_digest
 from capbench.datasets.build import pictures
-from capbench.datasets.scenes import keep
 from capbench.errors import BadData, Fault, MissingPart
 from capbench.images import ImageFault, digest, load, reference
-from capbench.paths import cache_root
+from capbench.paths import cache_root, keep
 from capbench.types import Bag, BagSet, ImageRef, Sample
 
 DILATION = 0.7  # of a box's width and height, as the authors' loader has it

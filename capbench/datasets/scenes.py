@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from capbench.errors import BadData, UsageError
-from capbench.paths import cache_root
+from capbench.paths import cache_root, keep
 from capbench.scenes.world import FAMILY, VERSION
 from capbench.signature import digest as digest_of
 from capbench.types import Bag, BagSet, ImageRef, Sample
@@ -92,18 +90,3 @@ class Scenes:
 def _id(number: int) -> str:
     """scene-00042."""
     return f"scene-{number:05d}"
-
-
-def keep(path: Path, data: bytes) -> None:
-    """Write a file in one step, unless it holds these bytes already."""
-    try:
-        if path.read_bytes() == data:
-            return
-    except OSError:
-        pass  # not there, or not readable: it is replaced
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)  # noqa: PTH105 -- Path.replace is the same call
-    finally:
-        part.unlink(missing_ok=True)

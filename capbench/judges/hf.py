@@ -62,7 +62,7 @@ class JudgeHf:
         )  # fmt: skip
 
     def fingerprint(self) -> str:
-        """judge_hf/MODEL@DIGEST/DTYPE and what else was set; the digest is the hub's commit, or of a folder its files."""
+        """judge_hf/MODEL@DIGEST/DTYPE and what was set. The digest: the hub's commit, or that of a folder's files."""
         return f"judge_{self.captioner.fingerprint()}"
 
     def check(self) -> Problem | None:

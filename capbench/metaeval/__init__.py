@@ -12,14 +12,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capbench import api, engine
+from capbench.arena import form_of_file
 from capbench.benchmark import Benchmark, reference_digest
 from capbench.datasets.build import build
-from capbench.errors import UsageError
+from capbench.errors import BadData, UsageError
 from capbench.judgements import Judgement, items_of, read, scores_of
 from capbench.metaeval.agreement import Evaluation, Mean, Result, measured
 from capbench.metaeval.corpora import Candidates, scored
 from capbench.metaeval.given import given_parts
-from capbench.metaeval.report import as_object, markdown
+from capbench.metaeval.judges import PEOPLE, evaluate_judges
+from capbench.metaeval.judges import as_object as judges_object
+from capbench.metaeval.judges import markdown as judges_markdown
+from capbench.metaeval.report import as_object, calibration_text, markdown
 from capbench.records_keys import Record
 from capbench.types import Sample
 
@@ -74,4 +78,17 @@ def by_corpus(judged: Sequence[Judgement]) -> list[Judgement]:
     return sorted(judged, key=lambda j: place[j.corpus])
 
 
-__all__ = ["Evaluation", "Mean", "Result", "as_object", "evaluate", "markdown", "read"]
+def is_verdicts(path: str | Path) -> bool:
+    """Whether a file holds verdicts on pairs of systems, as an arena takes them."""
+    if not Path(path).is_file():
+        return False
+    try:
+        return form_of_file(path) is not None
+    except BadData:
+        return False  # it is told as a file of judgements
+
+
+__all__ = [
+    "PEOPLE", "Evaluation", "Mean", "Result", "as_object", "calibration_text", "evaluate", "evaluate_judges",
+    "is_verdicts", "judges_markdown", "judges_object", "markdown", "read",
+]  # fmt: skip

@@ -10,6 +10,8 @@ import numpy as np
 
 from capbench import correlation, engine, stats
 from capbench.judgements import ALL, Judgement, Kind
+from capbench.metaeval.calibration import Bin, bins_of
+from capbench.metaeval.repeats import Repeats, repeats_of
 
 if TYPE_CHECKING:
     from capbench.store import Run
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 STATISTICS: Mapping[Kind, tuple[str, ...]] = {
     "ratings": correlation.CORRELATIONS,
-    "preferences": ("accuracy", "accuracy_ties_half"),
+    "preferences": ("accuracy", "accuracy_ties_half", "accuracy_ties_first"),
 }
 
 
@@ -68,6 +70,8 @@ class Evaluation:
     results: tuple[Result, ...]
     means: tuple[Mean, ...]
     ranks: Mapping[tuple[str, str], int]
+    bins: tuple[Bin, ...]
+    repeats: tuple[Repeats, ...]
     run: Run
     asked: tuple[Summary, ...]
 
@@ -115,9 +119,20 @@ def measured(name: str, judged: Sequence[Judgement], run: Run, asked: Sequence[S
         names = dict.fromkeys(corpora)
         means += [mean_of(column, corpora == one, ALL, one) for one in names if len(names) > 1]
     ranks = ranked(kind, columns, draws, people, images)
+    bins = [b for column in columns for b in calibrated(column, kind, people, images)]
     return Evaluation(
-        name, kind, len(people), len(np.unique(images)), groups, tuple(results), tuple(means), ranks, run, tuple(asked)
-    )
+        name, kind, len(people), len(np.unique(images)), groups, tuple(results), tuple(means), ranks, tuple(bins),
+        repeats_of(judged), run, tuple(asked),
+    )  # fmt: skip
+
+
+def calibrated(column: Measured, kind: Kind, people: Array, images: Ints) -> list[Bin]:
+    """What people said where the column says this much: ratings by score, or accuracy by distance of the pair."""
+    used, s = column.keep, column.summary
+    if kind == "ratings":
+        return bins_of(s, column.means[used], people[used], images[used])
+    x = column.x[used]
+    return bins_of(s, np.abs(x), np.where(x == 0, 0.5, (x > 0).astype(np.float64)), images[used])
 
 
 def mean_of(column: Measured, inside: Any, group: str, corpus: str = "") -> Mean:
@@ -151,7 +166,8 @@ def column_of(summary: Summary, run: Run, people: Array, kind: Kind) -> Measured
 def agreement(kind: Kind, x: Array, people: Array, images: Ints) -> tuple[Any, Any]:
     """The statistics with intervals, and their resampled values."""
     if kind == "preferences":
-        return correlation.bootstrapped(lambda weights: correlation.accuracy(x, weights), images)
+        first = (people == 0).astype(np.float64)
+        return correlation.bootstrapped(lambda weights: correlation.accuracy(x, weights, first), images)
     return correlation.bootstrapped(lambda weights: correlation.correlations(x, people, weights), images)
 
 

@@ -28,6 +28,8 @@ def as_object(found: Evaluation) -> dict[str, Any]:
         "groups": list(found.groups),
         "results": [asdict(result) for result in found.results],
         "means": [asdict(mean) for mean in found.means],
+        "calibration": [asdict(one) for one in found.bins],
+        "repeats": [asdict(one) for one in found.repeats],
         "ranks": [{"short": short, "column": name, "rank": n} for (short, name), n in found.ranks.items()],
         "notes": list(found.run.record.notes),
     }
@@ -60,18 +62,55 @@ def markdown(found: Evaluation) -> str:
             rank = [ranks[c]] if group == ALL else []
             rows.append([*rank, labels[c], *map(cell, results), str(results[0].n)])
         parts += [*([] if group == ALL else [f"Group {escape(group)}:"]), table_of(rows)]
+    if found.repeats:
+        parts += ["Scores given several times:", repeats_table(found)]
     signatures = {r.short: r.signature for r in found.results}
     footnotes = "  \n".join(f"[{i}] `{in_code(signatures[short])}`" for short, i in notes.items())
     return "\n\n".join([*parts, LEGEND, footnotes])
+
+
+def repeats_table(found: Evaluation) -> str:
+    """How far scores that were given several times agree with themselves."""
+    rows = [["metric", "equal", "mean gap", "ICC(1)", "captions", "repeats"]]
+    for one in found.repeats:
+        cells = [f"{show(x.value)} [{bounds(x.low, x.high)}]" if x.value is not None else "-" for x in one.statistics]
+        rows.append([escape(one.score), *cells, str(one.captions), str(one.most)])
+    return table_of(rows)
+
+
+def calibration_text(found: Evaluation) -> str:
+    """For each column a table of its bins."""
+    pairs = found.kind == "preferences"
+    heads = ["distance of the pair" if pairs else "score", "mean", "accuracy" if pairs else "mean rating", "n"]
+    labels = {(r.short, r.column): r.label for r in found.results}
+    parts = []
+    for key, label in labels.items():
+        rows = [
+            [
+                f"{show(b.least)} to {show(b.most)}",
+                show(b.score),
+                f"{show(b.people)} [{bounds(b.low, b.high)}]",
+                str(b.n),
+            ]
+            for b in found.bins
+            if (b.short, b.column) == key
+        ]
+        if rows:
+            parts += [f"What people said by {escape(label)}:", table_of([heads, *rows])]
+    return "\n\n".join(parts)
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """0.421, 0.456; a line where there is no interval."""
+    return "-" if low is None or high is None else f"{show(low)}, {show(high)}"
 
 
 def cell(result: Result) -> str:
     """0.439 [0.421, 0.456], with the count of unscored rows beside it where there are any."""
     if result.value is None:
         return f"unscored ({result.unscored})" if not result.n else "-"
-    bounds = "-" if result.low is None or result.high is None else f"{show(result.low)}, {show(result.high)}"
     missing = f" ({result.unscored} unscored)" if result.unscored else ""
-    return f"{show(result.value)} [{bounds}]{missing}"
+    return f"{show(result.value)} [{bounds(result.low, result.high)}]{missing}"
 
 
 def table_of(rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
 
 
 SPARSE = 32  # from one place in so many on, counting whole rows is cheaper than looking at places
-STRIP = 64  # rows of a block that are compared at once, so that they are still in the processor's cache
+THREADS = min(os.cpu_count() or 1, 8)  # strips are compared by so many at once; the results are the same
+STRIP = 128  # rows of a block that are compared at once, so that they are still in the processor's cache
 
 
 class Rivals(NamedTuple):
@@ -66,16 +71,19 @@ class Gallery:
         high, low = (best + margin).astype(np.float32)[:, None], (best - margin).astype(np.float32)[:, None]
         above, equal = np.zeros(len(queries)), np.zeros(len(queries))
         scores = np.empty((len(queries), min(step, len(self.vectors))), np.float32)
-        for start in range(0, len(self.vectors), step):
-            tile = self.vectors[start : start + step]
-            found = np.matmul(queries, tile.T, out=scores[:, : len(tile)])
-            undecided = []
-            for row in range(0, len(queries), STRIP):
-                strip = slice(row, row + STRIP)
-                rows, columns = self._strip(found[strip], high[strip], low[strip], start, above[strip])
-                undecided.append((rows + row, columns + start))
-            rows, columns = map(np.concatenate, zip(*undecided, strict=True))
-            self._decide(queries, best, rows, columns, (above, equal))
+        with strip_by_strip(len(queries)) as each:
+            for start in range(0, len(self.vectors), step):
+                tile = self.vectors[start : start + step]
+                found = np.matmul(queries, tile.T, out=scores[:, : len(tile)])
+
+                def look(row: int, found: Floats = found, start: int = start) -> tuple[Ints, Ints]:
+                    strip = slice(row, row + STRIP)
+                    rows, columns = self._strip(found[strip], high[strip], low[strip], start, above[strip])
+                    return rows + row, columns + start
+
+                undecided = list(each(look, range(0, len(queries), STRIP)))
+                rows, columns = map(np.concatenate, zip(*undecided, strict=True))
+                self._decide(queries, best, rows, columns, (above, equal))
         return above, equal
 
     def _strip(self, scores: Floats, high: Floats, low: Floats, start: int, above: Array) -> tuple[Ints, Ints]:
@@ -100,6 +108,16 @@ class Gallery:
         scores = exact_pairs(queries, self.vectors, rows, columns)
         for count, chosen in zip(counts, (scores > best[rows], scores == best[rows]), strict=True):
             np.add.at(count, rows[chosen], self.copies[columns[chosen]])
+
+
+@contextmanager
+def strip_by_strip(queries: int) -> Iterator[Callable[..., Iterable[tuple[Ints, Ints]]]]:
+    """``map`` by several threads, as numpy's comparisons take one core; for one strip, by none."""
+    if queries <= STRIP:
+        yield map
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield pool.map
 
 
 def exact_pairs(queries: Floats, vectors: Floats, rows: Ints, columns: Ints) -> Array:

@@ -249,10 +249,11 @@ def test_interrupt_exits_130(tmp_path):
                 time.sleep(0.05)
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=90)
         finally:
             process.kill()
     assert process.returncode == 130
+    assert "stopping when the 7 captions under way are made, or in 20 s" in said
     assert "goes on from there" in said
     assert "Traceback" not in said
 

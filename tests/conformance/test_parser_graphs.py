@@ -64,3 +64,15 @@ def test_f1_is_that_of_sets_with_both_sides_in_the_same_forms(agreement):
     assert found["relations"] == 100
     assert found["all"] == pytest.approx(200 * 4 / 10)
     assert normal.relation("seated beneath the") == "sit under"
+
+
+def test_captions_and_paragraphs_are_parsed_alike_in_any_batch_and_order(agreement, shared):
+    short = [row["captions"][0] for row in agreement.rows_of(shared / "flickr8k/photos.jsonl.gz")[:300]]
+    long = [row["IIW"] for row in agreement.rows_of(shared / "detailed/iiw400.jsonl.gz")[:15]]
+    texts = [*short, *long]
+    with SpacyParser(batch=64).open("cpu") as session:
+        together = session.parse(texts)
+        backwards = session.parse(texts[::-1])[::-1]
+        alone = [session.parse([text])[0] for text in texts]
+    assert together == backwards == alone
+    assert min(len(one.objects) for one in together[300:]) >= 8

@@ -2,6 +2,7 @@
 
     python tests/perf/bench_file_run.py                  100,000 captions
     python tests/perf/bench_file_run.py --count 5000     as many as COCO's test images
+    python tests/perf/bench_file_run.py --unlike         every text with words of its own: nothing is met twice
 
 The captions are those of the system outputs on the Karpathy test images, one system after the other, with ids of
 their own; a fresh process reads the files, scores BLEU, ROUGE-L and CIDEr with their intervals, and writes the run.
@@ -31,7 +32,7 @@ def read(name):
         return [json.loads(line) for line in lines]
 
 
-def write(folder, count):
+def write(folder, count, unlike):
     """captions.jsonl and references.jsonl of so many items."""
     references = {row["image_id"]: row["refs"] for row in read("karpathy_test_refs.jsonl.gz")}
     outputs = read("system_outputs_karpathy_test.jsonl.gz")
@@ -40,9 +41,10 @@ def write(folder, count):
         for number in range(count):
             row, turn = outputs[number % len(outputs)], number // len(outputs)
             texts = references[row["image_id"]]
-            five = (texts * REFERENCES)[:REFERENCES]
+            mark = f" word{number % 5000} thing{number // 5000}" if unlike else ""
+            five = [f"{t}{mark} {k}" if unlike else t for k, t in enumerate((texts * REFERENCES)[:REFERENCES])]
             captions.write(
-                json.dumps({"id": str(number), "caption": row["outputs"][systems[turn % len(systems)]]}) + "\n"
+                json.dumps({"id": str(number), "caption": row["outputs"][systems[turn % len(systems)]] + mark}) + "\n"
             )
             kept.write(json.dumps({"id": str(number), "references": five}) + "\n")
 
@@ -50,10 +52,12 @@ def write(folder, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=100_000)
-    count = parser.parse_args().count
+    parser.add_argument("--unlike", action="store_true")
+    options = parser.parse_args()
+    count = options.count
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write(folder, count)
+        write(folder, count, options.unlike)
         words = [sys.executable, "-m", "capbench", "run", "captions.jsonl", "-b", "folder(captions='references.jsonl')"]
         begun = time.perf_counter()
         done = subprocess.run(

@@ -100,7 +100,7 @@ def test_what_the_benchmark_says_reaches_the_captioner(place):
     found = told(capbench.run(echo(place), bench(place, top), runs=place / "runs", samples=2))
     assert found[2] == {
         "prompt": "In 6 words, {as JSON}: what is at 1, 1, 5, 4.5 (of 1 more)?\nwhat is it ?\na thing 1",
-        "params": 'In {length} words, {{as JSON}}: what is at {region} (of {others} more)?\n{history}',
+        "params": "In {length} words, {{as JSON}}: what is at {region} (of {others} more)?\n{history}",
         "regions": [[1.0, 1.0, 5.0, 4.5]], "history": ["what is it ?", "a thing 1"], "length": 6, "others": ["p0"], "sample": 0,
     }  # fmt: skip
     assert [one["others"] for one in found[::2]] == [["p1"], ["p0"], ["p3"], ["p2"]]
@@ -162,6 +162,13 @@ def test_prompts_that_cannot_be_filled_are_refused_before_any_work(place):
         load(bench(place, "context = 'tens'"))
     with pytest.raises(MissingPart, match="'r1' is in several bags of 'chain'"):
         capbench.run(spec, bench(place, "context = 'chain'"), runs=None)
+
+
+def test_a_benchmark_without_pictures_is_refused_by_who_must_see_them(place):
+    with pytest.raises(MissingPart, match=r"no picture to describe(.|\n)*--images DIR"):
+        capbench.run(echo(place), "folder(captions='r.jsonl')", ["bleu"], runs=None)
+    (place / "made.jsonl").write_text("".join(f'{{"id": "r{i}", "caption": "x"}}\n' for i in range(4)))
+    assert capbench.run("made.jsonl", "folder(captions='r.jsonl')", ["bleu"], runs=None).value("bleu1") is not None
 
 
 def test_braces():
@@ -291,3 +298,11 @@ class Watcher:
     def caption(self, requests, params):
         self.log.append(("now", *(r.id for r in requests)))
         return ["x"] * len(requests)
+
+
+def test_a_session_is_told_which_batch_comes_next(place):
+    (place / "photos" / "p1.png").unlink()
+    watcher = Watcher([])
+    made = engine.run(engine.plan(replace(api.job_of("speaker", bench(place), runs=None), captioner=watcher)))
+    assert [caption.status for caption in made.run.captions] == ["ok", "failed", "ok", "ok"]
+    assert watcher.log == [("ahead", "r2", "r3"), ("now", "r0"), ("now", "r2", "r3")]

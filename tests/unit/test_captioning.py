@@ -161,6 +161,22 @@ def test_the_second_interrupt_does_not_wait(own_interrupt):
     assert kept == []
 
 
+def test_a_batch_that_does_not_end_is_left_after_a_while(own_interrupt, monkeypatch):
+    monkeypatch.setattr(patience, "GRACE", 0.2)
+
+    def before(part):
+        if part[0].id == "i4":
+            signal.raise_signal(signal.SIGINT)
+            threading.Event().wait(30)  # in another's hands: nothing but a signal ends it
+
+    kept = []
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        from_session(Captioner(before=before, batch=4), requests(20), Generation(), "cpu", kept.extend)
+    assert time.monotonic() - begun < 10
+    assert [c.id for c in kept] == [f"i{n}" for n in range(4)]
+
+
 def test_another_thread_leaves_interrupts_alone():
     made = []
     thread = threading.Thread(target=lambda: made.extend(run(Captioner(), requests(3))))

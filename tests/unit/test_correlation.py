@@ -87,6 +87,11 @@ def test_accuracy_is_strict_and_a_tie_is_half_only_by_its_own_name():
     assert np.isnan(accuracy(np.zeros(0))["accuracy"]).all()
 
 
+def test_the_first_caption_wins_a_tie_only_by_that_name():
+    first = np.array([1.0, 1.0, 0.0, 0.0])
+    assert accuracy(np.array([0.0, -1.0, 0.0, 2.0]), first=first)["accuracy_ties_first"][0] == 0.5
+
+
 def test_clusters_are_drawn_whole():
     x, y = columns(80, 0, 0, 3)
     alone, _ = bootstrapped(lambda w: correlations(x, y, w), np.arange(80))

@@ -207,7 +207,7 @@ def test_what_is_missing_or_wrong_is_said_before_any_work(tiny, tmp_path):
 def test_a_tag_is_looked_for_where_open_clip_puts_it_and_nothing_is_fetched(tiny, tmp_path, monkeypatch):
     tiny("open_clip_folder")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("capbench.backends.openclip.hub_file", lambda repository, name: None)
+    monkeypatch.setattr("capbench.openclip_models.hub_file", lambda repository, name: None)
     problem = OpenClip(model="ViT-B-32", weights="openai").check()
     assert "are not on this machine" in problem.what
     assert "open_clip.create_model('ViT-B-32', pretrained='openai')" in problem.cure
@@ -219,7 +219,7 @@ def test_a_tag_is_looked_for_where_open_clip_puts_it_and_nothing_is_fetched(tiny
 
     place = tmp_path / "open_clip_model.safetensors"
     place.write_bytes(b"weights")
-    monkeypatch.setattr("capbench.backends.openclip.hub_file", hub)
+    monkeypatch.setattr("capbench.openclip_models.hub_file", hub)
     mark = OpenClip(model="ViT-B-32", weights="openai").fingerprint()
     assert asked == [("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors")]
     # the tag wants QuickGELU, which open_clip only warns of: the model has it, and one name for both spellings

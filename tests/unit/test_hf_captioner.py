@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -65,9 +68,8 @@ def test_the_words_are_those_of_the_library_asked_by_hand(tiny_captioner, reques
 
     pictures = [load(request.image) for request in requests]
     folder = tiny_captioner("blip")
-    processor, model = (
-        kind.from_pretrained(folder) for kind in (transformers.BlipProcessor, transformers.BlipForConditionalGeneration)
-    )
+    processor = transformers.BlipProcessor.from_pretrained(folder, backend="pil")  # as the adapter: the same pixels
+    model = transformers.BlipForConditionalGeneration.from_pretrained(folder)
     for picture, told in zip(pictures, asked(HfCaptioner(str(folder)), requests), strict=True):
         ids = model.generate(**processor(images=picture, return_tensors="pt"), max_new_tokens=8, do_sample=False)
         assert processor.decode(ids[0], skip_special_tokens=True) == told
@@ -81,7 +83,7 @@ def test_the_words_are_those_of_the_library_asked_by_hand(tiny_captioner, reques
         assert whole.removeprefix("a picture of").strip() == told
 
     folder = tiny_captioner("llava")
-    processor = transformers.LlavaProcessor.from_pretrained(folder)
+    processor = transformers.LlavaProcessor.from_pretrained(folder, backend="pil")
     model = transformers.LlavaForConditionalGeneration.from_pretrained(folder)
     question = "what does the image describe ?"
     for picture, told in zip(pictures, asked(HfCaptioner(str(folder), prompt=question), requests), strict=True):
@@ -116,7 +118,8 @@ def test_florence_is_asked_by_tasks_and_regions(tiny_captioner, requests):
     by_box = asked(HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>"), boxed)
     by_hand = HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION><loc_250><loc_0><loc_500><loc_999>")
     assert by_box == asked(by_hand, requests[:1])
-    assert "regions" in HfCaptioner(folder).uses
+    assert "regions" not in HfCaptioner(folder).uses
+    assert "regions" in HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>").uses
     with pytest.raises(UsageError, match="about a region"):
         asked(HfCaptioner(folder, prompt="<REGION_TO_DESCRIPTION>"), requests)
     with pytest.raises(UsageError, match="<OD>"):
@@ -136,6 +139,16 @@ def test_a_chat_sees_the_other_pictures_of_a_bag_if_it_is_to(tiny_captioner, req
     told = asked(seen, bags)
     assert told == asked(seen, bags, batch=1)
     assert [a == b for a, b in zip(told, asked(seen, requests), strict=True)] == [i % 3 == 0 for i in range(6)]
+
+
+@pytest.mark.torch
+def test_what_a_family_cannot_take_is_refused_or_passed_over(tiny_captioner, requests):
+    blind = HfCaptioner(str(tiny_captioner("vit_gpt2")))
+    assert "prompt" not in blind.uses
+    assert asked(blind, [Request(r.id, r.image, prompt=f"say {r.id}") for r in requests]) == asked(blind, requests)
+    one = HfCaptioner(str(tiny_captioner("blip")), context=True)
+    with pytest.raises(UsageError, match="one picture at a time"), one.open("cpu"):
+        pass
 
 
 @pytest.mark.torch
@@ -328,6 +341,36 @@ def test_a_run_from_a_spec(tiny_captioner, photos, tmp_path):
         plugins.load("captioners", spec).value, [Request(f"{i}.png", reference(photos / f"{i}.png")) for i in range(6)]
     )
     assert [caption.text for caption in run.captions] == direct
+
+
+@pytest.mark.torch
+def test_the_command_line_captions_and_scores_photographs(tiny_captioner, shared, tmp_path):
+    """Eight photographs, in batches of 3, with a bad one among them; the same again computes nothing."""
+    with zipfile.ZipFile(next((shared / "flickr8k").glob("photos_dev-*.zip"))) as archive:
+        names = sorted(archive.namelist())[:8]
+        archive.extractall(tmp_path / "photos", names)
+    (tmp_path / "photos" / "bad.jpg").write_bytes(b"\xff\xd8 no picture")
+    rows = [{"file_name": name, "captions": ["a dog runs", "two dogs run on grass"]} for name in [*names, "bad.jpg"]]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = f"hf(model={str(tiny_captioner('qwen2_vl'))!r}, batch=3)"
+    words = ["run", spec, "-b", "folder(captions='captions.jsonl', images='photos')", "-m", "bleu", "--max-tokens", "6"]
+    words += ["--max-missing", "0.2", "--prompt", "what is in this picture ?"]
+
+    def capbench_says():
+        done = subprocess.run(
+            [sys.executable, "-m", "capbench", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = capbench_says()
+    assert code == 0, err
+    assert "BLEU" in out
+    assert "9 captions, 1 metrics" in err
+    (lines,) = (tmp_path / "runs").glob("*/*/captions.jsonl")
+    captions = {row["id"]: row for row in map(json.loads, lines.read_text().splitlines())}
+    assert [captions[name]["status"] for name in names] == ["ok"] * 8
+    assert "cannot be" in captions["bad.jpg"]["reason"] or "not a picture" in captions["bad.jpg"]["reason"]
+    assert "0 captions, 0 metrics" in capbench_says()[2]
 
 
 def test_without_the_libraries_the_plan_says_what_to_install(monkeypatch):

@@ -285,7 +285,7 @@ def test_given_scores_and_corpora(write):
     [
         (PAIR, [1], "scores is not an object"), (PAIR, {"s": 1}, "the score 's' of a pair is not a list of two: '1'"),
         (PAIR, {"s": [1]}, "not a list of two"), (PAIR, {"s": [1, "2"]}, "the score 's' is not a number"),
-        (RATED, {"s": True}, "not a number"), (RATED, {"s": [1]}, "not a number"), (RATED, {"s": float("nan")}, "null where there is none"),
+        (RATED, {"s": True}, "not a number"), (RATED, {"s": [[1]]}, "not a number"), (RATED, {"s": float("nan")}, "null where there is none"),
         (RATED, {"": 1}, "a score without a name"),
     ],
 )  # fmt: skip

@@ -68,7 +68,7 @@ def test_what_does_not_pass_costs_one_item(loopback, act):
     assert server.seen["b"] == 2
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 301, 307])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 501, 301, 307])
 def test_what_is_hopeless_ends_at_once_with_the_servers_words_and_no_key(loopback, monkeypatch, status):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     refusal = (status, {"error": {"message": f"no: {KEY} is wrong"}}, {"Location": f"http://elsewhere/{KEY}"})

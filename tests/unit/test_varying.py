@@ -47,6 +47,7 @@ def test_fields_of_the_captioner_go_into_its_spec_beside_those_that_are_there():
         (r"prompt='two\nlines',''", ["two\nlines", ""]),
         ("prompt=1,2.50,None,True", ["1", "2.50", "None", "True"]),
         ("prompt=a=b,{x: y, z}", ["a=b", "{x: y, z}"]),
+        ("prompt=name(x='a, b', y=1),as (or not), b :(", ["name(x='a, b', y=1)", "as (or not)", "b :("]),
         ("prompt=日本, naïve ", ["日本", "naïve"]),
     ],
 )

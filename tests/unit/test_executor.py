@@ -1,0 +1,94 @@
+"""What the driver does with an executor, with no Ray: the plan, the options, and how values come back out of order."""
+
+from __future__ import annotations
+
+import pytest
+
+import capbench
+from capbench.captioning import from_session
+from capbench.errors import MissingPart
+from capbench.protocols import Problem
+from capbench.stage import CHUNK
+
+
+class Backwards:
+    """An executor that gives what it is asked for from the end, in pieces of seven."""
+
+    name = "backwards"
+
+    def __init__(self):
+        self.closed, self.asked = 0, 0
+
+    def check(self):
+        return None
+
+    def stated(self):
+        return "backwards"
+
+    def close(self):
+        self.closed += 1
+
+    def caption(self, captioner, requests, params, device, keep, *, proven=False):
+        made = []
+        for start in reversed(range(0, len(requests), 7)):
+            made += from_session(captioner, requests[start : start + 7], params, device, keep, proven=proven)
+        return made
+
+    def compute(self, backend, need, items, device):
+        with backend.open(device) as session:
+            for start in reversed(range(0, len(items), 7)):
+                which = range(start, min(start + 7, len(items)))
+                self.asked += len(which)
+                yield which, list(need.compute(session, [items[i] for i in which]))
+
+
+def test_values_that_come_in_another_order_are_put_where_they_belong(tmp_path, monkeypatch):
+    answers = []
+    for kind in ("local", "elsewhere"):
+        monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / kind))
+        executor = Backwards() if kind == "elsewhere" else None
+        run = capbench.run(
+            "speaker(flaw='miscount')", f"scenes(n={CHUNK + 30})", ["clipscore", "bleu"], runs=tmp_path / kind,
+            backends={"clip": "scenes"}, executor=executor,
+        )  # fmt: skip
+        answers.append(([(c.id, c.text) for c in run.captions], [(s.column, s.value, s.low) for s in run.summaries]))
+    assert answers[0] == answers[1]
+    assert executor.asked > CHUNK
+    assert executor.closed == 1
+    assert run.record.circumstance["executor"] == "backwards"
+
+
+def test_what_is_in_the_cache_is_not_asked_for_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "cache"))
+    asked = []
+    for n in (30, 40):
+        executor = Backwards()
+        capbench.run(
+            "human", f"scenes(n={n})", ["clipscore"], runs=None, backends={"clip": "scenes"}, executor=executor
+        )
+        asked.append(executor.asked)
+    assert asked[0] >= 30
+    assert asked[1] < 25  # ten pictures more, and captions that were not said before
+
+
+def test_an_executor_that_lacks_something_is_refused_in_the_plan(monkeypatch):
+    executor = Backwards()
+    monkeypatch.setattr(executor, "check", lambda: Problem("it has no legs", "buy some"), raising=False)
+    with pytest.raises(MissingPart, match=r"executor backwards: it has no legs(.|\n)*buy some"):
+        capbench.run("human", "scenes(n=7)", ["bleu"], runs=None, executor=executor)
+
+
+def test_without_ray_the_plan_says_what_to_type(monkeypatch):
+    monkeypatch.setattr("capbench.ray_executor.find_spec", lambda _: None)
+    with pytest.raises(MissingPart, match=r"executor ray: the package ray is not installed(.|\n)*capbench\[ray\]"):
+        capbench.run("human", "scenes(n=7)", ["bleu"], runs=None, executor=capbench.Ray())
+
+
+def test_options_of_ray_want_ray(capsys):
+    from capbench.cli.main import main
+
+    for words in (["--workers", "2"], ["--ray-address", "auto"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["run", "human", "-b", "scenes(n=7)", *words])
+        assert stop.value.code == 2
+        assert "add --executor ray" in capsys.readouterr().err
