@@ -20,6 +20,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    replay_option,
     tell,
 )  # fmt: skip
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
 @click.option("--retry-failed", is_flag=True, help="Ask again for the captions that failed, and score anew.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@replay_option
 @executor_options
 @by_option
 @missing_option
@@ -66,9 +68,8 @@ if TYPE_CHECKING:
 def command(  # noqa: PLR0913 -- one parameter for each option
     captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
     samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,
-    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool,
-    retry_failed: bool, dry_run: bool,
-    executor: str, address: str, workers: int, by: str, max_missing: float, as_json: bool,
+    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool, retry_failed: bool,
+    dry_run: bool, replay: str, executor: str, address: str, workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -84,7 +85,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     job = api.job_of(
         captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
         generation=generation, device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh,
-        retry_failed=retry_failed, lang=lang, executor=executor_of(executor, address, workers),
+        retry_failed=retry_failed, lang=lang, replay=replay, executor=executor_of(executor, address, workers),
     )  # fmt: skip
     tag = api.tag_of(job, by)
     plan = engine.plan(job)
