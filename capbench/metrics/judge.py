@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from capbench import languages, rubrics
+from capbench import rubrics
 from capbench.errors import CapbenchError, UsageError
 from capbench.judged import Exchange, Judged, Opinion, Settings, plain_exchanges
 from capbench.needs import Captions, Ids, Images, Parsed, References
@@ -70,7 +70,6 @@ class Judge:
     seed: int = 0
     repeats: int = 1
     tries: int = 1
-    lang: str = field(default=languages.DEFAULT, metadata=languages.WHEN_CHANGED)
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
