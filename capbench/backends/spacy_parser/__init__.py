@@ -42,7 +42,8 @@ class SpacyParser:
     def __post_init__(self) -> None:
         if self.batch < 1 or self.workers < 0:
             raise UsageError(
-                f"spacy(batch={self.batch}, workers={self.workers}): batch is 1 or more, workers 0 or more"
+                f"spacy(batch={self.batch}, workers={self.workers}): neither may be negative, and a batch has a text",
+                "leave them out: spacy()",
             )
 
     @property
