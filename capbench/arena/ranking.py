@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from capbench.types import Array, Ints
 
 CENTRE = 1000.0  # the mean of a group's strengths, or the anchor's
-Standing = Literal["won everything", "lost everything", "always above", "always below", "unconnected"]
+Standing = Literal["won everything", "lost everything", "always above", "always below", "in between", "unconnected"]
 WHY: Mapping[Standing, str] = {
     "won everything": "its strength has no upper bound: no contest of it was lost or tied",
     "lost everything": "its strength has no lower bound: no contest of it was won or tied",
     "always above": "no chain of wins leads from the ranked systems to it: its strength has no upper bound",
     "always below": "no chain of wins leads from it to the ranked systems: its strength has no lower bound",
+    "in between": "it is above some systems and below others, and no chain of wins leads back from any to it",
     "unconnected": "no chain of contests leads to the ranked systems, or none that says who is above",
 }
 
@@ -251,7 +252,7 @@ def apart_of(systems: Sequence[str], groups: Sequence[Sequence[int]], reach: Any
     for i, name in enumerate(systems):
         if i in inside:
             continue
-        standing: Standing = "unconnected"
+        standing: Standing = "unconnected" if groups else "in between"
         over, under = (bool(reach[i, main]), bool(reach[main, i])) if groups else (True, True)
         if not wins[:, i].any() and over:
             standing = "won everything"

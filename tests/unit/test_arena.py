@@ -150,7 +150,7 @@ def test_no_chain_of_wins_at_all():
     ranking = arena.rank([contest("a", "b", "a"), contest("b", "c", "b")])
     assert ranking.groups == ()
     assert [(a.system, a.standing) for a in ranking.apart] == [
-        ("a", "won everything"), ("b", "unconnected"), ("c", "lost everything"),
+        ("a", "won everything"), ("b", "in between"), ("c", "lost everything"),
     ]  # fmt: skip
 
 
