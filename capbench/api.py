@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     limit: only the first items (0: all). runs: where run folders are kept (None: nothing is written).
     generation: decoding parameters. dataset: another spec for the benchmark's data; data: the folder they
     are in; images: the folder of the pictures. name: the captioner's name in tables. fresh: start over.
+    retry_failed: ask again for the captions that failed.
     lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
     benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
     values (default: the benchmark's). executor: what captions and encodes elsewhere, as ``capbench.Ray()`` does
@@ -55,6 +56,7 @@ class Options(TypedDict, total=False):
     images: str
     name: str
     fresh: bool
+    retry_failed: bool
     by: str
     lang: str
     executor: Ray | None
@@ -109,6 +111,9 @@ def job_of(
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
     places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
+    again, fresh = options.get("retry_failed", False), options.get("fresh", False)
+    if again:
+        refuse_to_retry(loaded.value, spec, fresh=fresh)
     bench = benchmarks.load(benchmark, *places) if isinstance(benchmark, str) else benchmark
     runs = options.get("runs", RUNS)
     return engine.Job(
@@ -123,9 +128,23 @@ def job_of(
         limit=options.get("limit", 0),
         device=options.get("device", "cpu"),
         root=None if runs is None else Path(runs),
-        fresh=options.get("fresh", False),
+        fresh=fresh,
+        retry_failed=again,
         executor=options.get("executor"),
     )
+
+
+def refuse_to_retry(captioner: Any, spec: str, *, fresh: bool) -> None:
+    """Captions that failed cannot be asked for again where all are made anew, or chosen among those of others.
+
+    Raises:
+        UsageError: that is so.
+    """
+    if fresh:
+        raise UsageError("--fresh makes all captions anew, those that failed too", "leave --retry-failed out")
+    if hasattr(captioner, "inner"):
+        what = f"{spec} chooses among captions of others, once: those that failed cannot be asked for alone"
+        raise UsageError(what, "start over with --fresh in place of --retry-failed")
 
 
 def metric_parts(

@@ -1,4 +1,4 @@
-"""From pictures to captions: sessions batch by batch, each batch durable; baselines at once.
+"""From pictures to captions: sessions batch by batch or as answers come, each durable; baselines at once.
 
 A batch that raises is halved until the one picture is found that it is about; one that needs more memory than there
 is makes all later ones smaller too. Ctrl-C lets the batch under way end, so that nothing that was made is lost.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -47,12 +48,20 @@ def from_needs(captioner: Any, features: Features, samples: int) -> list[Caption
 
 
 def from_session(
-    captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep, *, proven: bool = False
+    captioner: Any,
+    requests: Sequence[Request],
+    params: Generation,
+    device: str,
+    keep: Keep,
+    *,
+    proven: bool = False,
+    retried: bool = False,
 ) -> list[Caption]:
-    """The captions of a model, given to ``keep`` as each batch ends.
+    """The captions of a model, given to ``keep`` as each batch ends, or as they come where the session has a stream.
 
     A batch is of one sample, and its seed is the run's plus the number of the sample: a model that knows
     nothing of samples draws another caption for each. proven: whether the captioner has worked in this run before.
+    retried: whether requests have failed before.
 
     Raises:
         KeyboardInterrupt: it was asked for; the batch that was under way is kept.
@@ -67,24 +76,65 @@ def from_session(
         Patience(captioner.name) as patience,
         progress(len(requests), label) as bar,
     ):
-        batcher = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
-        for group in batches(requests, len(requests)):
-            seeded = replace(params, seed=params.seed + group[0].sample)
-            left = group
-            while left:
-                part, left = left[: batcher.size], left[batcher.size :]
-                batcher.announce(left)
-                with patience.over(len(part)):
-                    try:
-                        batch = batcher.captions(part, seeded, proven=proven or bool(made))
-                    except Stopped as stopped:
-                        keep(stopped.captions)
-                        raise stopped.error from None
-                keep(batch)
-                made += batch
-                bar.update(len(part))
-                patience.stop_if_asked()
+
+        def have(captions: Sequence[Caption]) -> None:
+            keep(captions)
+            made.extend(captions)
+            bar.update(len(captions))
+
+        if hasattr(session, "stream"):
+            as_they_come(session, requests, params, patience, have, retried=retried)
+        else:
+            batcher = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
+            batch_by_batch(batcher, requests, params, patience, have, proven=proven)
     return made
+
+
+def as_they_come(
+    session: Any, requests: Sequence[Request], params: Generation, patience: Patience, have: Keep, *, retried: bool
+) -> None:
+    """The captions of a session that has many requests under way: a slow one holds nobody up."""
+    seen = sent(requests)
+    if len(seen) < len(requests):
+        have([unreadable(request) for request in requests if request.image is not None and not request.image.digest])
+
+    def asked() -> Iterator[tuple[Request, Generation]]:
+        for request in seen:
+            if patience.asked:
+                return
+            patience.under_way += 1
+            yield request, replace(params, seed=params.seed + request.sample)
+
+    with closing(session.stream(asked(), retried=retried)) as answers:
+        while True:
+            with patience.over(patience.under_way):
+                part = next(answers, None)
+            if part is None:
+                break
+            have([as_caption(request.id, answer, 0.0, request.sample) for request, answer in part])
+            patience.under_way -= len(part)
+    patience.stop_if_asked()
+
+
+def batch_by_batch(
+    batcher: Batcher, requests: Sequence[Request], params: Generation, patience: Patience, have: Keep, *, proven: bool
+) -> None:
+    """The captions of a session that answers a batch at a time."""
+    for group in batches(requests, len(requests)):
+        seeded = replace(params, seed=params.seed + group[0].sample)
+        left = group
+        while left:
+            part, left = left[: batcher.size], left[batcher.size :]
+            batcher.announce(left)
+            with patience.over(len(part)):
+                try:
+                    batch = batcher.captions(part, seeded, proven=proven)
+                except Stopped as stopped:
+                    have(stopped.captions)
+                    raise stopped.error from None
+            have(batch)
+            proven = True
+            patience.stop_if_asked()
 
 
 def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:
@@ -154,9 +204,14 @@ class Batcher:
             if key(request) in answers:
                 captions.append(as_caption(request.id, answers[key(request)], seconds, request.sample))
             elif request.image is not None and not request.image.digest and not partly:
-                blind = Failure(f"cannot read the picture {request.image.path}")
-                captions.append(as_caption(request.id, blind, 0.0, request.sample))
+                captions.append(unreadable(request))
         return captions
+
+
+def unreadable(request: Request) -> Caption:
+    """The failed caption of a picture that cannot be read, which no model is asked about."""
+    path = request.image.path if request.image is not None else ""
+    return as_caption(request.id, Failure(f"cannot read the picture {path}"), 0.0, request.sample)
 
 
 def key(request: Request) -> tuple[str, int]:

@@ -23,7 +23,7 @@ from capbench.needs import Ids, References
 from capbench.planning import Job, Plan, key_of, plan, plan_lines
 from capbench.protocols import Need
 from capbench.resolve import Features, Work, closure, resolve
-from capbench.resuming import finish, previous, started
+from capbench.resuming import before_scoring, finish, previous, started
 from capbench.signature import Signature
 from capbench.store import Run
 from capbench.tables import Scored
@@ -34,13 +34,17 @@ SHOWN_IDS = 60
 
 
 class Result(NamedTuple):
-    """A run, its summaries of this call's metrics, and what was computed for it."""
+    """A run, its summaries of this call's metrics, and what was computed for it.
+
+    dropped: specs of metrics whose numbers went with captions that were replaced, and that this call did not name.
+    """
 
     run: Run
     asked: tuple[Summary, ...]
     work: tuple[Work, ...]
     captioned: int
     scored: int
+    dropped: tuple[str, ...] = ()
 
 
 def run(plan: Plan) -> Result:
@@ -56,6 +60,9 @@ def run(plan: Plan) -> Result:
         with started(plan, before) as (record, keep, captions):
             made, told = caption(plan, captions, cache, keep)
         every = in_order(plan, [*captions, *made])
+        record, dropped = before_scoring(plan, record, every, changed=bool(made))
+        if made:
+            scored, summaries = (), ()
         new_scored, new_summaries, work, cautions = score(plan, every, cache, {s.key for s in scored})
         all_scored, all_summaries = (*scored, *new_scored), (*summaries, *new_summaries)
         record = finish(
@@ -70,12 +77,19 @@ def run(plan: Plan) -> Result:
         done = Run(record, all_summaries, every, all_scored, plan.judged.ids, plan.folder, plan.judged.tags)
     shorts = {signature.short for signature in plan.signatures.values()}
     asked = tuple(s for s in all_summaries if s.short in shorts)
-    return Result(done, asked, tuple(work), len(made), len(new_scored))
+    return Result(done, asked, tuple(work), len(made), len(new_scored), dropped)
 
 
 def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tuple[list[Caption], list[str]]:
-    """The captions that are not there yet, and what a reader of the numbers should know of how they were made."""
+    """The captions that are not there yet, and what a reader of the numbers should know of how they were made.
+
+    Those that failed are made once more where that was asked for; what fails as before changes nothing.
+    """
     notes: list[str] = []
+    failed = {(c.id, c.sample): c.reason for c in done if c.text is None and plan.job.retry_failed}
+
+    def changed(made: Sequence[Caption]) -> list[Caption]:
+        return [c for c in made if c.text is not None or failed.get((c.id, c.sample)) != c.reason]
 
     def make(
         captioner: Any, samples: int, done: Sequence[Caption], keep: combining.Keep, folder: Path | None
@@ -91,7 +105,9 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tup
         )  # fmt: skip
         return combining.combine(captioner, samples, done, setting, keep)
 
-    return make(plan.job.captioner, plan.samples, done, keep, plan.folder), notes
+    rest = [c for c in done if (c.id, c.sample) not in failed]
+    made = make(plan.job.captioner, plan.samples, rest, lambda made: keep(changed(made)), plan.folder)
+    return changed(made), notes
 
 
 def captions_by(
@@ -115,7 +131,8 @@ def captions_by(
     requests = asking.requests_of(plan.job.benchmark, plan.given, plan.job.generation, samples, have)
     proven = any(c.text is not None for c in done)
     ask: Any = captioning.from_session if plan.job.executor is None else plan.job.executor.caption
-    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven)
+    again = {"retried": True} if plan.job.retry_failed else {}
+    made = ask(captioner, requests, plan.job.generation, plan.job.device, keep, proven=proven, **again)
     return list(made)
 
 

@@ -69,7 +69,7 @@ class Patience:
         """A batch of so many captions is made in this block."""
         self.under_way = count
         done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(done, count), daemon=True)
+        watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
         watch.start()
         try:
             yield
@@ -77,12 +77,12 @@ class Patience:
             done.set()
             watch.join()
 
-    def _watch(self, done: threading.Event, count: int) -> None:
+    def _watch(self, done: threading.Event) -> None:
         """Say that nothing comes, in ever longer intervals."""
         wait, waited = SILENCE, 0.0
         while not done.wait(wait):
             waited += wait
-            say(f"{self.name} has been at {count} captions for {waited:.0f} s; what was made before is kept")
+            say(f"{self.name} has been at {self.under_way} captions for {waited:.0f} s; what was made before is kept")
             wait = waited
 
 

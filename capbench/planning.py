@@ -23,9 +23,9 @@ from capbench.types import Generation
 class Job:
     """What is to be run.
 
-    samples: captions an image (0: as many as the file or the benchmark states, else one).
-    root: the folder of runs (None: nothing is written). executor: what captions and encodes elsewhere, as
-    ``capbench.ray_executor.Ray`` does (None: this process).
+    samples: captions an image (0: as many as the file or the benchmark states, else one). retry_failed: whether
+    captions that failed are asked for again. root: the folder of runs (None: nothing is written). executor: what
+    captions and encodes elsewhere, as ``capbench.ray_executor.Ray`` does (None: this process).
     """
 
     captioner: Any
@@ -40,6 +40,7 @@ class Job:
     device: str = "cpu"
     root: Path | None = None
     fresh: bool = False
+    retry_failed: bool = False
     executor: Any = None
 
 

@@ -157,6 +157,10 @@ class CaptionSession(Protocol):
 
     # Optional: ahead(self, requests) -> None, called before ``caption`` with the batch that comes after that one:
     #           its pictures can be opened while the model works.
+    # Optional: stream(self, asked, *, retried) -> iterator of lists of (request, answer), which is then used in place
+    #           of ``caption`` by a session that has many requests under way, as one that asks a server: ``asked``
+    #           gives (request, params) pairs and is read on when there is room for another. What is given is kept
+    #           before the next is asked for. An answer is a Failure where a request fails; what is raised ends the run.
 
 
 class DerivedCaptioner(Protocol):

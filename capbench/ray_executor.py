@@ -77,8 +77,7 @@ class Ray:
 
         if ray.is_initialized():
             return
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.ERROR)
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it complains of how Ray Data makes its own actors
         settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
         here = {} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
@@ -101,7 +100,7 @@ class Ray:
 
     def caption(
         self, captioner: Any, requests: Sequence[Request], params: Generation, device: str, keep: Keep,
-        *, proven: bool = False,
+        *, proven: bool = False, retried: bool = False,
     ) -> list[Caption]:  # fmt: skip
         """As ``captioning.from_session``: the same captions, in the order of the requests; kept as batches arrive.
 
@@ -111,7 +110,7 @@ class Ray:
         parts = batches(requests, getattr(captioner, "batch", BATCH))
         made: dict[int, list[Caption]] = {}
         with progress(len(requests), f"captions by {captioner.name}") as bar:
-            for number, captions in self.over(Captioning(captioner, params), parts, device, proven=proven):
+            for number, captions in self.over(Captioning(captioner, params, retried), parts, device, proven=proven):
                 keep(captions)
                 made[number] = list(captions)
                 bar.update(len(captions))
@@ -138,7 +137,8 @@ class Ray:
         """(Number, answers) of every part, as they are done; parts that Ray lost are given to it again."""
         left = dict(enumerate(parts, int(proven)))  # an actor takes part 0 for the first that the model ever sees
         fruitless, careful = 0, False
-        self.connect()
+        if left:
+            self.connect()
         while left:
             before = len(left)
             lost = None
@@ -184,12 +184,14 @@ class Captioning:
 
     part: Any
     params: Generation
+    retried: bool = False
 
     def answers(self, session: Any, requests: Sequence[Request], *, proven: bool) -> tuple[list[Any], Exception | None]:
         """The captions of a batch, and what ended it early."""
         made: list[Caption] = []
         try:
-            from_session(Opened(self.part, session), requests, self.params, "", made.extend, proven=proven)
+            opened = Opened(self.part, session)
+            from_session(opened, requests, self.params, "", made.extend, proven=proven, retried=self.retried)
         except CapbenchError as error:
             return made, error
         return made, None
@@ -280,6 +282,7 @@ def stream(
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has set another level
     settings = DataContext.get_current()
     settings.enable_progress_bars = False
     settings.execution_options.preserve_order = False

@@ -2,7 +2,7 @@
 
 Three things can become of a request. It is *answered*. It is *rejected* or its attempts are used up: that costs this
 one item, and the others go on. Or the answer says that no request can succeed (a wrong key, an unknown model, a
-server that is gone): then ``Midway`` is raised with what was answered until then, and nothing is asked any more.
+server that is gone): then what was answered until then is given, and nothing is asked any more.
 
 The key is read from the environment when the client opens. It stands in one header and nowhere else: redirects are
 not followed, and it is cut out of whatever a server writes back.
@@ -11,11 +11,13 @@ not followed, and it is cut out of whatever a server writes back.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -25,32 +27,36 @@ from urllib.parse import urlsplit
 
 from capbench.errors import CapbenchError, Midway, MissingPart, UsageError
 from capbench.pacing import Bucket, pause, retry_after
+from capbench.refusals import (
+    BUSY,
+    FILTERED,
+    FORBIDDEN,
+    HOPELESS,
+    PASSING,
+    QUOTED,
+    UNAUTHORIZED,
+    Hopeless,
+    Rejected,
+    Trouble,
+    error_words,
+)
 from capbench.types import Failure
 
 if TYPE_CHECKING:
     import httpx
     from anyio.from_thread import BlockingPortal
 
+K = TypeVar("K")
 T = TypeVar("T")
 
+LEAST_SECRET = 12  # characters of a key that is one; shorter ones stand for none, and may be words of a caption
+
 KEY_ENV = "OPENAI_API_KEY"
-QUOTED = 300  # characters of a server's words in a message
 LARGEST = 64 * 2**20  # bytes of an answer that are read
 CONNECTING = 10.0  # seconds
-FRUITLESS = 3  # batches in a row without any answer, after which no more is asked
+LAST = 5.0  # seconds that requests under way have when one shows that there is no hope
+FRUITLESS = 3  # times in a row that as many requests as are under way got no answer, after which no more is asked
 FEW = 3  # items that may all be at fault themselves: the last of a run that is continued
-UNAUTHORIZED, FORBIDDEN = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
-HOPELESS: Mapping[int, str] = {
-    UNAUTHORIZED: "{key}",
-    HTTPStatus.PAYMENT_REQUIRED: "the account has to be paid for; the same command then goes on from here",
-    FORBIDDEN: "{key}",
-    HTTPStatus.NOT_FOUND: "look at the url (most end in /v1) and at the name of the model",
-    HTTPStatus.METHOD_NOT_ALLOWED: "look at the url: most end in /v1",
-    HTTPStatus.NOT_IMPLEMENTED: "look at the url: most end in /v1",
-}
-BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-FILTERED = {"content_filter", "content_policy_violation", "moderation_blocked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,34 +101,6 @@ class Reply(Generic[T]):
     value: T
     seconds: float
     attempts: int
-
-
-class Trouble(Exception):
-    """An attempt that failed and may succeed when it is made again.
-
-    kind: a few words to count it under. reason: what happened. after: seconds that the server wants to be left alone.
-    status: of HTTP (0: the answer's form is at fault, or there was none).
-    """
-
-    def __init__(self, kind: str, reason: str, after: float | None = None, status: int = 0) -> None:
-        super().__init__(reason)
-        self.kind, self.reason, self.after, self.status = kind, reason, after, status
-
-
-class Rejected(Exception):
-    """The server will not have this one request; the same again would be rejected again."""
-
-    def __init__(self, reason: str, status: int, *, filtered: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.filtered = reason, status, filtered
-
-
-class Hopeless(Exception):
-    """No request can succeed."""
-
-    def __init__(self, error: CapbenchError, status: int) -> None:
-        super().__init__(str(error))
-        self.error, self.status = error, status
 
 
 class Client:
@@ -183,6 +161,52 @@ class Client:
                 raise error.error from None
             raise CapbenchError(f"{self.url}: {error.reason}", "is it started, and is this its address?") from None
 
+    def stream(
+        self,
+        path: str,
+        bodies: Iterable[tuple[K, Mapping[str, Any]]],
+        read: Callable[[Any], T],
+        *,
+        retried: bool = False,
+    ) -> Iterator[list[tuple[K, Reply[T] | Failure]]]:
+        """A reply or Failure for each body under its key, as they come: a slow one holds nobody up.
+
+        A body is taken when there is room for its request. A Failure is given with the next reply, or when it is
+        sure that the server is not at fault. read: as for ``post_all``. retried: whether all of these failed before;
+        then that they are all rejected is no reason to end.
+
+        Raises:
+            CapbenchError: no request can succeed; every reply until then was given.
+        """
+        left, under_way = iter(bodies), dict[Future[Any], K]()
+        failed: list[tuple[K, Trouble | Rejected]] = []  # since the last reply
+        most = max(self.limits.concurrency, FEW + 1)
+        try:
+            while True:
+                room = min(self.limits.concurrency, most - len(failed)) - len(under_way)
+                for key, body in itertools.islice(left, max(room, 0)):
+                    under_way[self._portal.start_task_soon(self._one, path, body, read)] = key
+                if not under_way and not failed:
+                    return
+                if not under_way:
+                    if (why := self._given_up([outcome for _, outcome in failed], retried=retried)) is not None:
+                        raise why
+                    yield [(key, Failure(outcome.reason)) for key, outcome in failed]
+                    failed = []
+                    continue
+                replies, failures, hopeless = ended(under_way)
+                failed += failures
+                if replies:
+                    self._fruitless = 0
+                    known = [] if hopeless else failed
+                    yield [*replies, *((key, Failure(outcome.reason)) for key, outcome in known)]
+                    failed = []
+                if hopeless is not None:
+                    raise hopeless
+        finally:
+            for future in under_way:
+                future.cancel()
+
     def post_all(
         self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[Any], T]
     ) -> list[Reply[T] | Failure]:
@@ -193,29 +217,26 @@ class Client:
         Raises:
             Midway: no request can succeed; it holds the replies until then by their index in ``bodies``.
         """
-        found: dict[int, Reply[T] | Trouble | Rejected] = {}
+        found: dict[int, Reply[T] | Failure] = {}
         try:
-            self._portal.call(self._all, path, bodies, read, found)
-        except Hopeless as error:
-            raise Midway(error.error, {i: x for i, x in found.items() if isinstance(x, Reply)}) from None
-        outcomes = list(found.values())
-        if any(isinstance(outcome, Reply) for outcome in outcomes):
-            self._fruitless = 0
-        elif outcomes and (why := self._given_up(outcomes)) is not None:
-            raise Midway(why, {})
-        return [x if isinstance(x := found[i], Reply) else Failure(x.reason) for i in range(len(bodies))]
+            for part in self.stream(path, enumerate(bodies), read):
+                found.update(part)
+        except CapbenchError as error:
+            raise Midway(error, {i: x for i, x in found.items() if isinstance(x, Reply)}) from None
+        return [found[i] for i in range(len(bodies))]
 
-    def _given_up(self, outcomes: Sequence[Any]) -> CapbenchError | None:
-        """Why a batch without any reply is the server's fault and not its items'; None where it is theirs."""
+    def _given_up(self, outcomes: Sequence[Any], *, retried: bool) -> CapbenchError | None:
+        """Why so many requests without any reply are the server's fault and not their own; None where they are."""
         first = outcomes[0].reason
         few = len(outcomes) <= FEW and self._alive()
         if all(isinstance(x, Rejected) for x in outcomes):
-            if self.counts.answered or few or any(x.filtered for x in outcomes):
+            if retried or self.counts.answered or few or any(x.filtered for x in outcomes):
                 return None
             return CapbenchError(f"{self.url} rejects every request: {first}", "change what it complains of")
         self._fruitless += 1
         busy = all(x.status in BUSY for x in outcomes)
-        if not busy and (few or (self.counts.answered and self._fruitless < FRUITLESS and self._alive())):
+        worked = retried or self.counts.answered
+        if not busy and (few or (worked and self._fruitless < FRUITLESS and self._alive())):
             return None
         cure = "start it, or wait, and run the same command again: it goes on from here"
         return CapbenchError(f"{self.url} answers none of {len(outcomes)} requests: {first}", cure)
@@ -229,23 +250,6 @@ class Client:
         except Trouble:
             return False
         return True
-
-    async def _all(
-        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[Any], T], found: dict[int, Any]
-    ) -> None:
-        """Ask all, so many at a time; the first that shows that there is no hope ends the others."""
-        slots = asyncio.Semaphore(self.limits.concurrency)
-
-        async def one(i: int) -> None:
-            async with slots:
-                found[i] = await self._one(path, bodies[i], read)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for i in range(len(bodies)):
-                    group.create_task(one(i))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
 
     async def _one(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> Reply[T] | Trouble | Rejected:
         """One request with all its attempts."""
@@ -312,7 +316,11 @@ class Client:
                 content += chunk
                 if len(content) > LARGEST:
                     raise Trouble("too long", f"the answer is longer than {LARGEST} bytes")
-            return response, bytes(content)
+            return response, self._keyless(bytes(content))
+
+    def _keyless(self, content: bytes) -> bytes:
+        """An answer without the key, wherever the server wrote it back; a few letters, as EMPTY, are no secret."""
+        return content.replace(self._key.encode("ascii"), b"[key]") if len(self._key) >= LEAST_SECRET else content
 
     def _refusal(self, response: httpx.Response, content: bytes) -> Trouble | Rejected | Hopeless:
         """What a status above 299 means for the request and for all others."""
@@ -341,6 +349,30 @@ class Client:
         return " ".join("".join(c if c.isprintable() else " " for c in plain).split())[:QUOTED]
 
 
+def ended(under_way: dict[Future[Any], K]) -> tuple[list[Any], list[Any], CapbenchError | None]:
+    """Wait until some request has ended; the replies and failures by key, and why there is no hope for any other.
+
+    Those that have ended are taken out. Where there is no hope, the others have ``LAST`` seconds to be answered.
+    """
+    replies: list[Any] = []
+    failures: list[Any] = []
+    hopeless = None
+    done = [*wait(under_way, return_when=FIRST_COMPLETED).done]
+    if any(isinstance(future.exception(), Hopeless) for future in done):
+        done += wait(under_way.keys() - set(done), LAST).done
+    for future in done:
+        key = under_way.pop(future)
+        try:
+            outcome = future.result()
+        except Hopeless as error:
+            hopeless = error.error
+        except Exception as error:  # noqa: BLE001 -- an answer that the reader stumbles over costs one item
+            failures.append((key, Rejected(f"{type(error).__name__}: {error}", 0)))
+        else:
+            (replies if isinstance(outcome, Reply) else failures).append((key, outcome))
+    return replies, failures, hopeless
+
+
 def checked_url(url: str) -> str:
     """An address without its last slash.
 
@@ -358,20 +390,6 @@ def checked_url(url: str) -> str:
         place = f"{parts.scheme}://{parts.hostname}{parts.path}"
         raise UsageError(f"the address of {place} holds a user name, password or query", "put the key in a variable")
     return url.rstrip("/")
-
-
-def error_words(content: bytes) -> tuple[str, str]:
-    """What a server says of an error, and its code; the forms of OpenAI, vLLM, Ollama and FastAPI, else the text."""
-    text = content[:LARGEST].decode("utf-8", "replace")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return text[:QUOTED], ""
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if not isinstance(error, dict):
-        return str(error), ""
-    words = error.get("message") or error.get("detail") or (json.dumps(error) if error else "")
-    return str(words), str(error.get("code") or error.get("type") or "")
 
 
 __all__ = ["Client", "Counts", "Limits", "Rejected", "Reply", "Trouble"]

@@ -31,6 +31,7 @@ from capbench.types import Failure, Galleries, ImageRef
 if TYPE_CHECKING:
     from capbench.types import Ints
 
+OTHER_NAME = "choose a name that no backend has, as in --backend mine=SPEC, and name it in the metric"
 # of each kind of backend one that comes with capbench
 EXAMPLES = {"encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim"}
 
@@ -121,6 +122,11 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         name = need.backend
         kind = need.backend_kind
+        if is_taken(name, aliases):
+            problems[name] = Problem(
+                f"{kind} {name!r}: a backend has this name, and may not stand for another", OTHER_NAME
+            )
+            continue
         try:
             value, origin = plugins.load("backends", aliases.get(name, name))
         except UsageError as error:
@@ -133,12 +139,25 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         problem = value.check()
         if problem is None and value.kind != kind:
-            problem = Problem(f"{name!r} is a {value.kind}, and a {kind} is needed", "bind a backend of that kind")
+            what = f"{name!r} is {of_kind(value.kind)}, and {of_kind(kind)} is needed"
+            problem = Problem(what, "bind a backend of that kind")
         if problem is not None:
             problems[name] = Problem(f"{kind} {name!r}: {problem.what}", problem.cure)
         else:
             bound[name] = Bound(value, value.fingerprint() + (f"+{origin}" if origin else ""))
     return bound, list(problems.values())
+
+
+def is_taken(name: str, aliases: Mapping[str, str]) -> bool:
+    """Whether an alias hides a backend: what is called ``factual`` or ``mini`` in a metric must be it."""
+    if aliases.get(name, name) == name:
+        return False
+    return "(" in name or ":" in name or name.rpartition("/")[2] in plugins.installed("backends")
+
+
+def of_kind(kind: str) -> str:
+    """The word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 class Features:

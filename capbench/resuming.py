@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from capbench import captioning, combining, several, store
-from capbench.details import forget_details, write_details
+from capbench.details import file_of, forget_details, write_details
 from capbench.planning import Plan, key_of
 from capbench.store import Record, Stated
 from capbench.tables import Scored
@@ -53,10 +53,38 @@ def started(plan: Plan, before: Record | None) -> Iterator[tuple[Record, Any, tu
         store.write_record(plan.folder, record)
     captions = store.recover_captions(plan.folder)
     log = store.CaptionLog(plan.folder)
+    folder, status = plan.folder, record.status
+
+    def keep(made: Sequence[Caption]) -> None:
+        """Append; what was scored of other captions is no longer the run's."""
+        nonlocal status
+        if made and status == "finished":
+            status = "started"
+            store.write_record(folder, replace(record, status=status))
+        log.append(made)
+
     try:
-        yield record, log.append, captions
+        yield record, keep, captions
     finally:
         log.close()
+
+
+def before_scoring(
+    plan: Plan, record: Record, captions: Sequence[Caption], *, changed: bool
+) -> tuple[Record, tuple[str, ...]]:
+    """The record without what was said of captions that are no more, and the specs of metrics that go with it.
+
+    The file of captions is put in order.
+    """
+    if not changed and record.status == "finished":
+        return record, ()
+    shorts = {signature.short for signature in plan.signatures.values()}
+    dropped = tuple(stated.spec for stated in record.metrics if stated.short not in shorts)
+    if plan.folder is not None:
+        store.order_captions(plan.folder, captions)
+        for stated in record.metrics:
+            file_of(plan.folder, key_of(stated.signature.partition("|")[0], stated.short)).unlink(missing_ok=True)
+    return replace(record, metrics=[], notes=[]), dropped
 
 
 def forget(_: Sequence[Caption]) -> None:

@@ -1,7 +1,7 @@
 """A run's folder: written so that it can be killed at any moment, read back without running anything.
 
     run.json        what was run: identity (hashed, ends the folder's name), circumstance, plan, status
-    captions.jsonl  one line a caption, appended and synced batch by batch
+    captions.jsonl  one line a caption, appended and synced as they are made, put in order at the end
     scores.parquet  every number of every item, in long form
     summary.json    one record a number of the table
     tags.parquet    what the items are grouped by, where the dataset says so
@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
 TAGS = "tags.parquet"
+CAPTION_FIELDS = tuple(field.name for field in fields(Caption))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +214,7 @@ def read_record(folder: Path) -> Record:
 
 def caption_line(caption: Caption) -> str:
     """A line of captions.jsonl; every character that ends a line somewhere is escaped. ``noted`` stands where known."""
-    values = asdict(caption)
-    if not caption.noted:
-        del values["noted"]
+    values = {name: getattr(caption, name) for name in CAPTION_FIELDS if name != "noted" or caption.noted}
     return json.dumps(values, ensure_ascii=True, allow_nan=False) + "\n"
 
 
@@ -266,16 +265,29 @@ def recover_captions(folder: Path) -> tuple[Caption, ...]:
 
 
 def parse_captions(data: bytes, path: Path) -> tuple[Caption, ...]:
-    """The lines of captions.jsonl."""
-    captions, faults = [], []
+    """The captions of captions.jsonl; of several lines of one id and sample the last counts, in the first's place."""
+    captions, faults = {}, []
     for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
-            captions.append(codec.structure(json.loads(line), Caption, f"{path}:{number}"))
+            caption = codec.structure(json.loads(line), Caption, f"{path}:{number}")
         except (ValueError, BadData) as error:
             faults.append(Fault(f"{path}:{number}", str(error).replace("\n", " ")))
+        else:
+            captions[caption.id, caption.sample] = caption
     if faults:
         raise BadData(f"{path} is damaged:", faults, "run it again with --fresh")
-    return tuple(captions)
+    return tuple(captions.values())
+
+
+def order_captions(folder: Path, captions: Sequence[Caption]) -> None:
+    """Write captions.jsonl anew in the order given, unless it is so already: one line a caption, none replaced.
+
+    Raises:
+        CannotWrite: the disk is full, or gone; the file is as it was.
+    """
+    data = "".join(map(caption_line, captions)).encode()
+    if (folder / CAPTIONS).read_bytes() != data:
+        write_file(folder / CAPTIONS, data)
 
 
 def write_scores(folder: Path, scored: Sequence[Scored], ids: Sequence[str]) -> None:

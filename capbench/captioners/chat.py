@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -42,8 +42,9 @@ class Chat:
     that refuse them. thoughts: what becomes of <think> passages: "drop" or "keep".
 
     key_env: the variable that holds the key. concurrency, rpm (requests a minute), attempts, timeout (seconds an
-    attempt), deadline (seconds a picture): how it is asked. batch: captions between two writes (0: as many as are
-    under way at a time). price_in, price_out: of a million tokens, to count the cost. None of these changes a caption.
+    attempt), deadline (seconds a picture): how it is asked. batch: captions that Ray gives an actor at a time (0: as
+    many as are under way). price_in, price_out: of a million tokens, to count the cost. None of these changes a
+    caption.
     """
 
     name: ClassVar[str] = "chat"
@@ -159,6 +160,36 @@ class Session:
 
     def __init__(self, captioner: Chat, client: Client) -> None:
         self.captioner, self.client = captioner, client
+
+    def stream(
+        self, asked: Iterable[tuple[Request, Generation]], *, retried: bool
+    ) -> Iterator[list[tuple[Request, Answer | Failure]]]:
+        """Answers as they come, with their requests, of which so many are taken as may be under way.
+
+        Raises:
+            CapbenchError: the server will answer none; all that it had answered was given.
+        """
+        blind: list[tuple[Request, Answer | Failure]] = []
+
+        def bodies() -> Iterator[tuple[Request, dict[str, Any]]]:
+            for request, params in asked:
+                try:
+                    body = body_of(self.captioner, request, params)
+                except ImageFault as fault:
+                    blind.append((request, Failure(fault.message)))
+                except Exception as error:  # noqa: BLE001 -- whatever a picture makes its reader raise costs itself
+                    blind.append((request, Failure(f"{type(error).__name__}: {error}")))
+                else:
+                    yield request, body
+
+        try:
+            for replies in self.client.stream(PATH, bodies(), read_completion, retried=retried):
+                yield [*blind, *((request, self.answer(reply)) for request, reply in replies)]
+                blind.clear()
+        except CapbenchError as error:
+            raise self.with_models(error) from None
+        if blind:
+            yield blind
 
     def caption(self, requests: Sequence[Request], params: Generation) -> list[Answer | Failure]:
         """One answer a request, in order.

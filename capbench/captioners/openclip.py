@@ -187,6 +187,7 @@ class Session:
         import torch
 
         noise = draws(requests, params, self.place, self.captioner.top_p, self.captioner.top_k)
+        most = min(params.max_tokens or WORDS, self.words.context_length - 2)
         first = torch.full((len(requests), 1), self.words.sot_token_id, device=self.place)
         with torch.inference_mode(), full_precision(self.place, self.dtype):
             seen = self.model(tensors.to(device=self.place, dtype=self.dtype))
@@ -197,8 +198,8 @@ class Session:
                 do_sample=False,
                 use_cache=False,
                 num_beams=params.beams,
-                min_length=LEAST,
-                max_new_tokens=min(params.max_tokens or WORDS, self.words.context_length - 2),
+                min_length=min(LEAST, most + 1),
+                max_new_tokens=most,
                 **({"logits_processor": noise} if noise else {}),
             )
         return [self.text(row) for row in answer.tolist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from capbench.cli.shared import (
     numbers_table,
     tell,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from capbench.engine import Result
 
 
 @click.command("run")
@@ -53,6 +57,7 @@ from capbench.cli.shared import (
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
+@click.option("--retry-failed", is_flag=True, help="Ask again for the captions that failed, and score anew.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @executor_options
 @by_option
@@ -61,7 +66,8 @@ from capbench.cli.shared import (
 def command(  # noqa: PLR0913 -- one parameter for each option
     captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
     samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,
-    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool, dry_run: bool,
+    max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool,
+    retry_failed: bool, dry_run: bool,
     executor: str, address: str, workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
@@ -78,7 +84,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     job = api.job_of(
         captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
         generation=generation, device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh,
-        lang=lang, executor=executor_of(executor, address, workers),
+        retry_failed=retry_failed, lang=lang, executor=executor_of(executor, address, workers),
     )  # fmt: skip
     tag = api.tag_of(job, by)
     plan = engine.plan(job)
@@ -95,4 +101,20 @@ def command(  # noqa: PLR0913 -- one parameter for each option
             echo("\n" + group_tables.one_run(shown.groups))
         click.echo(computed(result), err=True)
     tell(result.run.record.notes)
+    tell(about_captions(result, asked=not hasattr(job.captioner, "needs") and not hasattr(job.captioner, "inner")))
     engine.refuse_unscored(result.run, result.asked, max_missing)
+
+
+def about_captions(result: Result, *, asked: bool) -> list[str]:
+    """What can be done about captions that failed, and which metrics have to be named again.
+
+    asked: whether a model is asked for captions, which may answer another time.
+    """
+    failed = sum(caption.text is None for caption in result.run.captions)
+    lines = (
+        [f"--retry-failed with the same command asks again for the {failed} that failed"] if failed and asked else []
+    )
+    if result.dropped:
+        names = " ".join(f'-m "{spec}"' for spec in result.dropped)
+        lines.append(f"numbers of captions that were replaced are gone; to have them again: {names}")
+    return lines

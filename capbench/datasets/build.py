@@ -13,7 +13,7 @@ from capbench.datasets.asked import Places
 from capbench.errors import BadData, Fault, MissingPart
 from capbench.images import names_in, reference
 from capbench.records import Record, read_ids
-from capbench.types import Failure, ImageRef, Sample
+from capbench.types import Failure, Sample
 
 COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?0*(\d+)")
 SHOWN = 3
@@ -87,7 +87,8 @@ def build(
     if faults:
         raise BadData(f"{source} cannot be used, {len(faults)} fault(s):", faults)
     with ThreadPoolExecutor(READERS) as readers:
-        refs = list(readers.map(optional_reference, paths))
+        read = readers.map(reference, [path for path in paths if path is not None])
+        refs = [None if path is None else next(read) for path in paths]
     return tuple(
         Sample(
             record.id,
@@ -98,11 +99,6 @@ def build(
         )
         for record, ref, said in zip(chosen, refs, asked, strict=True)
     )
-
-
-def optional_reference(path: Path | None) -> ImageRef | None:
-    """A picture with its digest, where there is one to be had."""
-    return None if path is None else reference(path)
 
 
 def reference_faults(records: Sequence[Record]) -> list[Fault]:

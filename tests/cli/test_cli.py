@@ -236,26 +236,37 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(capbench):
 def test_interrupt_exits_130(tmp_path):
     slow = tmp_path / "slow.py"
     slow.write_text(
-        "import pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\nfor line in sys.stdin: time.sleep(60)\n"
+        "import json, pathlib, sys, time\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "for line in sys.stdin:\n"
+        "    (folder / 'begun').touch()\n"
+        "    while not (folder / 'go').exists(): time.sleep(0.02)\n"
+        "    print(json.dumps({'id': json.loads(line)['id'], 'caption': 'a circle'}), flush=True)\n"
     )
-    begun = tmp_path / "begun"
-    captioner = f"command(program={f'{sys.executable} {slow} {begun}'!r})"
+    captioner = f"command(program={f'{sys.executable} {slow} {tmp_path}'!r}, batch=4)"
     words = [sys.executable, "-m", "capbench", "run", captioner, "-b", "scenes(n=7)", "-m", "rouge_l"]
     heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 -- a job in the background ignores it
-    words += ["--runs", str(tmp_path)]
+    words += ["--runs", str(tmp_path / "runs")]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeded) as process:  # noqa: PLW1509
         try:
-            while not begun.exists():
-                time.sleep(0.05)
-            time.sleep(0.3)
+            while not (tmp_path / "begun").exists():
+                assert process.poll() is None
+                time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=90)
+            said = ""
+            while "stopping" not in said:  # the batch ends after the signal, and not in 20 s
+                assert process.poll() is None
+                said += process.stderr.readline()
+            (tmp_path / "go").touch()
+            said += process.communicate(timeout=90)[1]
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "stopping when the 7 captions under way are made, or in 20 s" in said
+    assert "stopping when the 4 captions under way are made, or in 20 s" in said
     assert "goes on from there" in said
     assert "Traceback" not in said
+    (kept,) = (tmp_path / "runs").rglob("captions.jsonl")
+    assert kept.read_bytes().count(b"\n") == 4
 
 
 def test_stderr_is_quiet_without_a_terminal(program, tmp_path):

@@ -5,6 +5,7 @@ import shlex
 import sys
 
 import pytest
+from PIL import Image
 
 TOY = {
     "1": ["a dog runs on grass", "a brown dog is running", "the dog plays in the park"],
@@ -98,14 +99,16 @@ for line in sys.stdin:
 def test_a_program_is_asked_with_sample_and_seed(capbench, files, tmp_path):
     (tmp_path / "say.py").write_text(PROGRAM)
     program = f"command(program={f'{shlex.quote(sys.executable)} say.py'!r}, batch=2)"
-    words = ("-b", "folder(captions='refs.json')", "-m", "diversity", "--runs", "runs", "--json")
+    words = ("-b", "folder(captions='refs.json', images='.')", "-m", "diversity", "--runs", "runs", "--json")
     files("")
+    for name in ("1.png", "2.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
     done = capbench("run", program, *words, "--samples", 3, "--seed", 40)
     lines = [json.loads(line) for line in next(tmp_path.glob("runs/*/*/captions.jsonl")).read_text().splitlines()]
     assert [(c["id"], c["sample"], c["text"]) for c in lines] == [
         (id_, sample, f"seed {40 + sample} sample {sample} left {left}")
-        for sample in range(3)
         for id_, left in (("1", 1), ("2", 0))
+        for sample in range(3)
     ]
     assert done.data["notes"] == []
 

@@ -116,6 +116,14 @@ def cluster(ray):
         one.shutdown()
 
 
+@pytest.fixture(scope="class")
+def two(ray):
+    """A node of two processors for all tests of a class: a cluster takes seconds to start."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
 def plain(captions):
     return [(c.id, c.sample, c.text, c.status, c.reason) for c in captions]
 
@@ -226,70 +234,62 @@ def test_one_processor_and_more_workers_than_it_has(cluster, teller):
     both(teller(), requests(30), api.Ray(workers=4))
 
 
-def test_vectors_are_equal(cluster):
-    """Photographs are not at hand everywhere: drawn pictures by two encoders."""
-    cluster(2)
-    samples = plugins.load("datasets", "scenes(n=40)").value.load()
-    items = [s.image for s in samples] + [ImageRef("nowhere.png", "0" * 32)]
-    for spec in ("scenes()", "mini()"):
-        backend = plugins.load("backends", spec).value
-        for need, values in (
-            (Vectors(Images(), spec), items),
-            (Vectors(Captions(), spec), ["a red square", "", "\ud800 x"]),
-        ):
+@pytest.mark.usefixtures("two")
+class TestOnOneNode:
+    def test_vectors_are_equal(self):
+        """Photographs are not at hand everywhere: drawn pictures by two encoders."""
+        samples = plugins.load("datasets", "scenes(n=40)").value.load()
+        items = [s.image for s in samples] + [ImageRef("nowhere.png", "0" * 32)]
+        texts = ["a red square", "", "\ud800 x"]
+        asked = (("scenes()", Images(), items), ("mini()", Images(), items), ("mini()", Captions(), texts))
+        for spec, source, values in asked:
+            backend, need = plugins.load("backends", spec).value, Vectors(source, spec)
             with backend.open("cpu") as session:
-                local = [
-                    value for i in range(0, len(values), 256) for value in need.compute(session, values[i : i + 256])
-                ]
-            made = {
-                i: v
-                for which, part in api.Ray(workers=2).compute(backend, need, values, "cpu")
-                for i, v in zip(which, part, strict=True)
-            }
-            remote = [made[i] for i in range(len(values))]
-            for a, b in zip(local, remote, strict=True):
-                assert type(a) is type(b)
-                assert a == b if not hasattr(a, "values") else need.pack(a) == need.pack(b)
+                local = list(need.compute(session, values))
+            answers = api.Ray(workers=2).compute(backend, need, values, "cpu")
+            made = {i: v for which, part in answers for i, v in zip(which, part, strict=True)}
+            for i, value in enumerate(local):
+                assert type(made[i]) is type(value)
+                assert made[i] == value if not hasattr(value, "values") else need.pack(made[i]) == need.pack(value)
+            assert len(made) == len(local)
 
+    def test_what_fails_locally_fails_the_same_way(self, teller):
+        executor = api.Ray(workers=2)
+        for fault, words in (
+            ("every", "failed on every item: RuntimeError: it never works"),
+            ("open", "no such weights"),
+        ):
+            captioner = plugins.load("captioners", teller(fault=fault)).value
+            errors = []
+            for caption in (from_session, executor.caption):
+                with pytest.raises((CapbenchError, ValueError), match=words) as error:
+                    caption(captioner, requests(9), Generation(), "cpu", lambda _: None)
+                errors.append((error.type, str(error.value)))
+            assert errors[0] == errors[1]
 
-def test_what_fails_locally_fails_the_same_way(cluster, teller):
-    cluster(2)
-    executor = api.Ray(workers=2)
-    for fault, words in (("every", "failed on every item: RuntimeError: it never works"), ("open", "no such weights")):
-        captioner = plugins.load("captioners", teller(fault=fault)).value
-        errors = []
-        for caption in (from_session, executor.caption):
-            with pytest.raises((CapbenchError, ValueError), match=words) as error:
-                caption(captioner, requests(9), Generation(), "cpu", lambda _: None)
-            errors.append((error.type, str(error.value)))
-        assert errors[0] == errors[1]
+    def test_a_batch_that_kills_its_actor_ends_the_run_and_loses_nothing_else(self, teller, monkeypatch):
+        monkeypatch.setattr("capbench.ray_executor.RESTARTS", 1)
+        monkeypatch.setattr("capbench.ray_executor.ATTEMPTS", 2)
+        captioner = plugins.load("captioners", teller(fault="die", seconds=0.1)).value
+        asked = [Request("bad", None, (), 0), *(Request(f"id-{k}", None, (), 1) for k in range(12))]
+        kept = []
+        with pytest.raises(CapbenchError, match="Ray failed with 1 of 4 batches to do"):
+            api.Ray(workers=1).caption(captioner, asked, Generation(), "cpu", kept.extend)
+        assert len(kept) == 12
 
-
-def test_a_batch_that_kills_its_actor_ends_the_run_and_loses_nothing_else(cluster, teller, monkeypatch):
-    cluster(2)
-    monkeypatch.setattr("capbench.ray_executor.RESTARTS", 1)
-    captioner = plugins.load("captioners", teller(fault="die", seconds=0.1)).value
-    asked = [Request("bad", None, (), 0), *(Request(f"id-{k}", None, (), 1) for k in range(12))]
-    kept = []
-    with pytest.raises(CapbenchError, match="Ray failed with 1 of 4 batches to do"):
-        api.Ray(workers=1).caption(captioner, asked, Generation(), "cpu", kept.extend)
-    assert len(kept) == 12
-
-
-def test_a_run_that_was_cut_short_goes_on_with_ray(cluster, teller, tmp_path):
-    cluster(2)
-    job = api.job_of(teller(), "scenes(n=21)", ["bleu"], runs=tmp_path / "runs", executor=api.Ray(workers=2))
-    plan = engine.plan(job)
-    result = engine.run(plan)
-    captions = plan.folder / "captions.jsonl"
-    lines = captions.read_text().splitlines(keepends=True)
-    captions.write_text("".join(lines[:10]))
-    (plan.folder / "run.json").write_text(
-        (plan.folder / "run.json").read_text().replace('"finished",', '"started",', 1)
-    )
-    again = engine.run(engine.plan(job))
-    assert again.captioned == 11
-    assert plain(again.run.captions) == plain(result.run.captions)
+    def test_a_run_that_was_cut_short_goes_on_with_ray(self, teller, tmp_path):
+        job = api.job_of(teller(), "scenes(n=21)", ["bleu"], runs=tmp_path / "runs", executor=api.Ray(workers=2))
+        plan = engine.plan(job)
+        result = engine.run(plan)
+        captions = plan.folder / "captions.jsonl"
+        lines = captions.read_text().splitlines(keepends=True)
+        captions.write_text("".join(lines[:10]))
+        (plan.folder / "run.json").write_text(
+            (plan.folder / "run.json").read_text().replace('"finished",', '"started",', 1)
+        )
+        again = engine.run(engine.plan(job))
+        assert again.captioned == 11
+        assert plain(again.run.captions) == plain(result.run.captions)
 
 
 def test_no_cluster_is_said_so(ray, teller):

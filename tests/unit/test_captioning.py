@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -235,3 +236,57 @@ def test_notes_count_what_the_captions_took():
     ]
     assert notes_on(captions[3:]) == []
     assert captioning.total(captions, "tokens_out") == 6
+
+
+class Streaming(Captioner):
+    """Answers so many at a time, the last one taken first."""
+
+    room = 3
+
+    def stream(self, asked, *, retried):
+        self.retried, under_way = retried, []
+        while True:
+            under_way += itertools.islice(asked, self.room - len(under_way))
+            if not under_way:
+                return
+            request, params = under_way.pop()
+            self.calls.append((request.id, params.seed))
+            self.before([request])
+            yield [(request, self.answer(request))]
+
+
+def test_a_stream_is_kept_as_it_comes_and_the_seed_goes_with_the_sample():
+    captioner = Streaming()
+    asked = [*requests(4, samples=2), Request("blind", ImageRef("b.png", ""))]
+    made = run(captioner, asked, retried=True)
+    assert captioner.retried
+    assert captioner.calls[:3] == [("i2", 0), ("i3", 0), ("i0", 1)]  # samples are not waited for
+    assert {(c.id, c.sample, c.text) for c in made if c.text} == {
+        (f"i{n}", k, f"seen i{n}/{k}") for n in range(4) for k in (0, 1)
+    }
+    assert {seed for _, seed in captioner.calls} == {0, 1}
+    assert [c.reason for c in made if c.status == "failed"] == ["cannot read the picture b.png"]
+
+
+def test_what_a_stream_raises_ends_the_run_and_what_it_gave_is_kept():
+    def before(part):
+        if part[0].id == "i4":
+            raise MissingPart("the key was withdrawn", "set it")
+
+    kept = []
+    with pytest.raises(MissingPart):
+        from_session(Streaming(before=before), requests(12), Generation(), "cpu", kept.extend)
+    assert [c.id for c in kept] == ["i2", "i3"]
+
+
+def test_the_first_interrupt_lets_a_stream_end_what_is_under_way(own_interrupt, capsys):
+    def before(part):
+        if part[0].id == "i4":
+            signal.raise_signal(signal.SIGINT)
+
+    kept = []
+    captioner = Streaming(before=before)
+    with pytest.raises(KeyboardInterrupt):
+        from_session(captioner, requests(20), Generation(), "cpu", kept.extend)
+    assert [c.id for c in kept] == ["i2", "i3", "i4", "i1", "i0"]
+    assert "stopping when the 3 captions under way are made" in capsys.readouterr().err

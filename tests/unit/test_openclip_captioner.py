@@ -60,6 +60,14 @@ def test_the_words_are_those_of_open_clips_own_loop(tiny_captioner, requests, mo
 
 
 @pytest.mark.torch
+def test_fewer_words_than_it_would_write_at_least_are_no_trouble(tiny_captioner, requests, recwarn):
+    captioner = OpenClipCaptioner(str(tiny_captioner("coca")))
+    long, short = (asked(captioner, requests[:2], Generation(max_tokens=n)) for n in (12, 2))
+    assert [text.split()[:2] for text in long] == [text.split() for text in short]
+    assert not [w for w in recwarn if "min_length" in str(w.message)]
+
+
+@pytest.mark.torch
 def test_what_it_is_and_what_it_cannot_do(tiny, tiny_captioner, requests, tmp_path):
     captioner = OpenClipCaptioner(str(tiny_captioner("coca")))
     assert captioner.fingerprint().startswith("open_clip/coca/open_clip_model.safetensors@")

@@ -218,3 +218,87 @@ def test_a_bucket_gives_one_token_after_another():
     bucket = Bucket(2.0)
     assert [bucket.wait(now) for now in (10.0, 10.0, 10.0, 20.0, 20.1)] == [0, 0.5, 1.0, 0, pytest.approx(0.4)]
     assert Bucket(0.0).wait(1.0) == 0
+
+
+def stream(client, texts, **options):
+    """The parts of a stream as they come."""
+    bodies = ((text, {"messages": [{"role": "user", "content": text}]}) for text in texts)
+    return client.stream("chat/completions", bodies, text_of, **options)
+
+
+def test_a_slow_answer_holds_nobody_up_and_no_more_is_taken_than_there_is_room_for(loopback):
+    taken, come = [], []
+
+    def texts():
+        for i in range(20):
+            taken.append(i)
+            yield f"t{i}"
+
+    with (
+        loopback.Server(lambda key, *_: "hang" if key == "t0" and "t19" not in server.seen else "ok") as server,
+        Client(server.url, limits=Limits(concurrency=4, timeout=3)) as client,
+    ):
+        for part in stream(client, texts()):
+            assert len(taken) - len(come) <= 4  # what is answered is kept before another is asked
+            come += [key for key, _ in part]
+            assert all(isinstance(reply, Reply) for _, reply in part)
+    assert sorted(come) == sorted(f"t{i}" for i in range(20))
+    assert come[-1] == "t0"
+
+
+def test_failures_wait_for_the_next_reply_or_the_end(loopback):
+    script = lambda key, *_: "broken" if key in "bch" else "ok"  # noqa: E731 -- one line reads best
+    with loopback.Server(script) as server, Client(server.url, limits=Limits(concurrency=1, attempts=1)) as client:
+        parts = [[(key, isinstance(reply, Reply)) for key, reply in part] for part in stream(client, "abcdefgh")]
+    assert [sorted(part) for part in parts] == [
+        [("a", True)], [("b", False), ("c", False), ("d", True)], *([(key, True)] for key in "efg"), [("h", False)]
+    ]  # fmt: skip
+
+
+def test_a_server_that_fails_all_of_few_at_a_time_is_left_too(loopback):
+    """With one request at a time no round is larger than a few; the run ends all the same."""
+    with loopback.Server(lambda key, *_: "ok" if key == "t0" else "broken") as server:
+        with pytest.raises(Midway, match="answers none of 4 requests"):
+            ask(server, [f"t{i}" for i in range(100)], concurrency=1, attempts=1)
+        assert server.seen.total() <= 1 + 3 * 4
+
+
+def test_what_is_under_way_at_the_end_may_still_be_answered(loopback):
+    def script(key, *_):
+        if key == "t3":
+            return 401, {"error": {"message": "the key was withdrawn"}}
+        if key in ("t1", "t2"):
+            while "t3" not in server.seen:
+                time.sleep(0.01)
+            time.sleep(0.2)
+        return "ok"
+
+    come = []
+    with (
+        loopback.Server(script) as server,
+        Client(server.url, limits=Limits(concurrency=4)) as client,
+        pytest.raises(MissingPart, match="withdrawn"),
+    ):
+        come.extend(key for part in stream(client, [f"t{i}" for i in range(50)]) for key, _ in part)
+    assert {"t0", "t1", "t2"} <= set(come)
+    assert server.seen.total() < 50
+
+
+def test_an_answer_that_its_reader_stumbles_over_costs_one_item(loopback):
+    def read(value):
+        if text_of(value) == "b":
+            raise KeyError("surprise")
+        return text_of(value)
+
+    bodies = [{"messages": [{"role": "user", "content": text}]} for text in "abc"]
+    with loopback.Server() as server, Client(server.url) as client:
+        assert values(client.post_all("chat/completions", bodies, read)) == ["a", Failure("KeyError: 'surprise'"), "c"]
+
+
+def test_of_what_failed_before_all_may_be_rejected(loopback):
+    bad = (400, {"error": {"message": "image too small"}})
+    with loopback.Server(lambda *_: bad) as server, Client(server.url, limits=Limits(concurrency=2)) as client:
+        with pytest.raises(CapbenchError, match="rejects every request"):
+            list(stream(client, "abcdefgh"))
+        parts = list(stream(client, "abcdefgh", retried=True))
+    assert [reply for part in parts for _, reply in part] == [Failure("HTTP 400: image too small")] * 8

@@ -19,7 +19,7 @@ class ItemDialog {
   open(items, at, from) {
     Object.assign(this, { items, at, from });
     this.show();
-    this.node.showModal();
+    if (!this.node.open) this.node.showModal();
   }
 
   step(by) {
