@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from capbench.types import Array, Ints
 
 CENTRE = 1000.0  # the mean of a group's strengths, or the anchor's
-Standing = Literal["won everything", "lost everything", "always above", "always below", "unconnected"]
+Standing = Literal["won everything", "lost everything", "always above", "always below", "in between", "unconnected"]
 WHY: Mapping[Standing, str] = {
     "won everything": "its strength has no upper bound: no contest of it was lost or tied",
     "lost everything": "its strength has no lower bound: no contest of it was won or tied",
     "always above": "no chain of wins leads from the ranked systems to it: its strength has no upper bound",
     "always below": "no chain of wins leads from it to the ranked systems: its strength has no lower bound",
+    "in between": "it is above some systems and below others, and no chain of wins leads back from any to it",
     "unconnected": "no chain of contests leads to the ranked systems, or none that says who is above",
 }
 
@@ -112,13 +113,20 @@ class Table(NamedTuple):
         drawn = weights[:, self.item] * self.value
         return np.array([np.bincount(self.cell, own, n * n) for own in drawn]).reshape(len(weights), n, n)
 
+    def items_of(self, system: int, group: Sequence[int]) -> int:
+        """On how many items a system meets the others of its group."""
+        winner, loser = np.divmod(self.cell, len(self.systems))
+        own = ((winner == system) & np.isin(loser, group)) | ((loser == system) & np.isin(winner, group))
+        return len(np.unique(self.item[own]))
+
 
 def rank(contests: Sequence[Contest], *, anchor: str = "", resamples: int = stats.RESAMPLES, seed: int = 0) -> Ranking:
     """Strengths, intervals and ranks.
 
-    anchor: the system whose strength is 1000; without one the mean of each group is. Fewer than ``stats.MIN_BAGS``
-    items have no interval. A rank is 1 + the number of systems of the group that are better beyond chance: the
-    95% interval of the paired difference excludes 0 (not corrected for many pairs).
+    anchor: the system whose strength is 1000; without one the mean of each group is. A system that meets the others
+    of its group on fewer than ``stats.MIN_BAGS`` items has no interval, and is told apart from none. A rank is 1 +
+    the number of systems of the group that are better beyond chance: the 95% interval of the paired difference
+    excludes 0 (not corrected for many pairs).
 
     Raises:
         UsageError: no contests, or the anchor is in none of them.
@@ -186,6 +194,7 @@ def places_of(
         for weights in stats.resampled_weights(table.items, count, seed)
     ]
     draws = np.concatenate(drawn) if drawn else np.zeros((0, len(group)))
+    draws[:, [table.items_of(i, group) < stats.MIN_BAGS for i in group]] = np.nan
     bounds = [bounds_of(column) for column in draws.T]
     better = better_counts(draws)
     order = np.argsort(-here, kind="stable")
@@ -243,7 +252,7 @@ def apart_of(systems: Sequence[str], groups: Sequence[Sequence[int]], reach: Any
     for i, name in enumerate(systems):
         if i in inside:
             continue
-        standing: Standing = "unconnected"
+        standing: Standing = "unconnected" if groups else "in between"
         over, under = (bool(reach[i, main]), bool(reach[main, i])) if groups else (True, True)
         if not wins[:, i].any() and over:
             standing = "won everything"

@@ -92,10 +92,10 @@ def notes(shown: Shown) -> list[str]:
     r = shown.ranking
     judges = ", ".join(f"{name or 'no name'} ({count:,})" for name, count in shown.judges.items())
     made = [LEGEND, f"{r.contests:,} contests on {r.items:,} items; verdicts by judge: {judges}."]
-    if r.items < MIN_BAGS:
-        made.append(f"Fewer than {MIN_BAGS} items: no intervals, and all ranks are shared.")
-    else:
+    if r.items >= MIN_BAGS:
         made.append(f"{r.resamples:,} resamples, seed {r.seed}.")
+    if any(math.isnan(p.low) for group in r.groups for p in group):
+        made.append(f"[-]: contests on fewer than {MIN_BAGS} items: no interval, and told apart from no other system.")
     if len(r.groups) > 1:
         made.append("Strengths and ranks of different groups cannot be compared: each has a scale of its own.")
     if shown.swaps:

@@ -150,7 +150,7 @@ def test_no_chain_of_wins_at_all():
     ranking = arena.rank([contest("a", "b", "a"), contest("b", "c", "b")])
     assert ranking.groups == ()
     assert [(a.system, a.standing) for a in ranking.apart] == [
-        ("a", "won everything"), ("b", "unconnected"), ("c", "lost everything"),
+        ("a", "won everything"), ("b", "in between"), ("c", "lost everything"),
     ]  # fmt: skip
 
 
@@ -168,6 +168,18 @@ def test_an_interval_is_open_where_resamples_lose_every_defeat():
     anchored = arena.rank(contests, anchor="a", resamples=500).groups[0]
     assert (anchored[0].low, anchored[0].high) == pytest.approx((1000, 1000))
     assert anchored[1].low == -math.inf
+
+
+def test_a_system_met_on_few_items_has_no_interval_and_is_told_apart_from_none():
+    contests = [contest("a", "b", "b" if k % 5 == 0 else "a", str(k)) for k in range(60)]
+    few = [contest("c", "a", "a" if k % 5 == 0 else "c", str(k)) for k in range(9)]
+    found = by_name(arena.rank([*contests, *few], resamples=200))
+    assert found["c"].strength > found["a"].strength
+    assert math.isnan(found["c"].low)
+    assert found["a"].low > found["b"].high
+    assert [found[name].rank for name in "abc"] == [1, 2, 1]
+    more = by_name(arena.rank([*contests, *few, contest("c", "a", "c", "9")], resamples=200))
+    assert math.isfinite(more["c"].low)
 
 
 def test_the_interval_is_that_of_items_and_not_of_contests():
