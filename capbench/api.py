@@ -21,7 +21,7 @@ from capbench.facts import facts_of
 from capbench.leaderboard import Board, gather
 from capbench.needs import References, Tokens
 from capbench.ray_executor import Ray
-from capbench.resolve import bind
+from capbench.resolve import RECORDED, bind, closure, is_derived
 from capbench.scoring import Part
 from capbench.store import Run
 from capbench.types import Generation
@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     limit: only the first items (0: all). runs: where run folders are kept (None: nothing is written).
     generation: decoding parameters. dataset: another spec for the benchmark's data; data: the folder they
     are in; images: the folder of the pictures. name: the captioner's name in tables. fresh: start over.
+    replay: a file of recorded replies that stands for every judge (``capbench export-replies``).
     lang: the language of the captions, as in zh or pt-BR, for metrics whose spec names none (default: the
     benchmark's, else English). by: a tag of the items; ``Run.groups`` then holds every number for each of its
     values (default: the benchmark's). executor: what captions and encodes elsewhere, as ``capbench.Ray()`` does
@@ -57,6 +58,7 @@ class Options(TypedDict, total=False):
     fresh: bool
     by: str
     lang: str
+    replay: str
     executor: Ray | None
 
 
@@ -111,13 +113,14 @@ def job_of(
     places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
     bench = benchmarks.load(benchmark, *places) if isinstance(benchmark, str) else benchmark
     runs = options.get("runs", RUNS)
+    parts = metric_parts(metrics, bench, options.get("lang", ""), options.get("device", ""))
     return engine.Job(
         captioner=loaded.value,
         origin=loaded.origin,
         label=options.get("name") or label_of(loaded.value, spec),
         benchmark=bench,
-        parts=metric_parts(metrics, bench, options.get("lang", ""), options.get("device", "")),
-        aliases={**bench.backends, **options.get("backends", {})},
+        parts=parts,
+        aliases={**bench.backends, **options.get("backends", {}), **recorded(parts, options.get("replay", ""))},
         generation=options.get("generation", Generation()),
         samples=options.get("samples", 0),
         limit=options.get("limit", 0),
@@ -152,6 +155,23 @@ def metric_parts(
     return tuple(parts)
 
 
+def recorded(parts: Sequence[Part], replay: str) -> dict[str, str]:
+    """A file of recorded replies in the place of every judge that metrics name.
+
+    Raises:
+        UsageError: no metric has a judge.
+    """
+    if not replay:
+        return {}
+    needs = closure(need for part in parts for need in part.needs.values())
+    judges = {need.backend for need in needs if is_derived(need) and need.backend_kind == "judge"}
+    if not judges:
+        raise UsageError(
+            "no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\""
+        )
+    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges}
+
+
 def score(  # noqa: PLR0913 -- one parameter for each option of the command
     predictions: str | Path,
     references: str | Path,
@@ -164,6 +184,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     extra: str = "error",
     by: str = "",
     lang: str = "",
+    replay: str = "",
     executor: Ray | None = None,
 ) -> Run:
     """Score a file of captions against a file of references, with no benchmark and nothing written.
@@ -173,7 +194,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
     extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
     split, into ``Run.groups``.
-    lang: the language of the captions (default: English). executor: as for ``run``.
+    lang: the language of the captions (default: English). replay: as in ``Options``. executor: as for ``run``.
 
     Raises:
         UsageError, MissingPart, BadData. Unscored items are counted in ``unscored`` and do not raise.
@@ -184,7 +205,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(
-        spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by,
+        spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by, replay=replay,
         executor=executor,
     )  # fmt: skip
 

@@ -55,13 +55,15 @@ def context_of(given: Facts, bags: str) -> dict[str, tuple[ImageRef, ...]]:
 
 
 def problems(captioner: Any, benchmark: Benchmark, given: Facts, params: Generation) -> list[Problem]:
-    """What keeps the items from being asked: an item of two bags, or a field of the prompt that some cannot fill.
+    """What keeps the items from being asked: no pictures, an item of two bags, a field of the prompt that some lack.
 
     A captioner that is made from the benchmark, or from a file, is asked nothing.
     """
     if not is_asked(captioner):
         return []
     found = []
+    if given.ids and not any(given.images):
+        found.append(Problem("there is no picture to describe: the benchmark has none", "give the folder: --images DIR"))
     if benchmark.context and (twice := repeated(given.bag_sets[benchmark.context])):
         what = f"{twice!r} is in several bags of {benchmark.context!r}: which are the other pictures it is told from?"
         found.append(Problem(f"benchmark {benchmark.name}: {what}", "context= wants bags in which each item is once"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from capbench import codec
 from capbench.bag_compare import BagComparison, BagResult, Score, SetResult, SizeLine, Target
-from capbench.comparison_text import Quote, as_is, booktabs, known, notes, pipes, plain_object, printable, table
+from capbench.comparison_text import Quote, as_is, booktabs, brief, known, notes, pipes, plain_object, printable, table
 from capbench.leaderboard import escape, show
 from capbench.paired import Difference
 from capbench.stats import MIN_BAGS
@@ -25,7 +25,7 @@ def markdown(found: BagComparison, units: int = 0, shown: int = SHOWN) -> str:
     parts.append("\n".join(map(escape, notes(found.differences, units))))
     parts.append("\n".join(f"- {escape(line)}" for line in reach(found)))
     for one in found.sets:
-        heads, rows = differing_table(found.names, one, shown, escape)
+        heads, rows = differing_table(found.names, one, shown, escape, brief)
         if rows:
             parts += [f"Differ most in {escape(one.name)}:", pipes(heads, rows)]
     return "\n\n".join(parts)
@@ -91,9 +91,9 @@ def differing(one: SetResult, shown: int) -> list[BagResult]:
 
 
 def differing_table(
-    names: Sequence[str], one: SetResult, shown: int, quote: Quote = as_is
+    names: Sequence[str], one: SetResult, shown: int, quote: Quote = as_is, caption: Quote = as_is
 ) -> tuple[list[str], list[list[str]]]:
-    """The pictures of those bags that are told apart, with everybody's rank and caption."""
+    """The pictures of those bags that are told apart, with everybody's rank and caption (written by ``caption``)."""
     labels = list(map(quote, names))
     heads = ["bag", "picture", "found by", *(f"rank by {name}" for name in labels)]
     heads += [f"caption of {name}" for name in labels]
@@ -102,7 +102,7 @@ def differing_table(
         apart = sorted((t for t in bag.targets if any(t.apart)), key=lambda t: t.apart, reverse=True)
         for target in apart[:TARGETS]:
             cells = [quote(bag.id), quote(target.id), found_by(target, labels), *map(rank_text, target.ranks)]
-            rows.append([*cells, *(NONE if text is None else quote(text) for text in target.captions)])
+            rows.append([*cells, *(NONE if text is None else caption(text) for text in target.captions)])
         if len(apart) > TARGETS:
             rest = f"and {len(apart) - TARGETS} more"
             rows.append([quote(bag.id), rest, *[""] * (len(heads) - 2)])

@@ -26,6 +26,7 @@ create table if not exists entries (
     made real not null, sum blob not null, data blob not null
 ) without rowid
 """
+REPLY = "reply"
 QUERY_SIZE = 500  # keys a query, below SQLite's oldest limit of 999 variables
 
 
@@ -110,6 +111,24 @@ class Cache:
         """Forget these values."""
         with self._db:
             self._db.executemany("delete from entries where key = ?", [(key,) for key in keys])
+
+
+class Shelf:
+    """The replies of one judge, each kept as it comes. made: how many came."""
+
+    def __init__(self, cache: Cache, backend: str) -> None:
+        self._cache, self._backend, self.made = cache, backend, 0
+
+    def get(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Those that are there and whole."""
+        keys = {name: value_key(REPLY, self._backend, "", name) for name in names}
+        found = self._cache.get(list(keys.values()))
+        return {name: found[key] for name, key in keys.items() if key in found}
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep one, in a transaction of its own."""
+        self._cache.put(REPLY, self._backend, {value_key(REPLY, self._backend, "", name): data})
+        self.made += 1
 
 
 def cache_file() -> Path:

@@ -314,7 +314,9 @@ def notes_on(captioner: Any, choices: Sequence[Choice]) -> list[str]:
     every = [(choice.id, candidate) for choice in choices for candidate in choice.candidates]
     labels = [one.label for one in captioner.inner]
     won = Counter(choice.candidates[choice.best[0]].captioner for choice in choices if choice.best)
-    notes = [f"best by {captioner.by}, of {len(choices)} captions: {', '.join(f'{x} {won[x]}' for x in labels)}"]
+    notes = [f"best by {by(captioner)}, of {len(choices)} captions: {', '.join(f'{x} {won[x]}' for x in labels)}"]
+    if len(labels) * captioner.n == 1:
+        notes.append(f"{labels[0]}: there is one candidate an image, and nothing to choose; n=5 takes five")
     if captioner.oracle:
         notes.append(f"the references chose, by {captioner.by}: an upper bound, and no captioner's own result")
     for label in labels:
@@ -324,6 +326,13 @@ def notes_on(captioner: Any, choices: Sequence[Choice]) -> list[str]:
         if captioner.n > 1 and several.one_text((id_, candidate.text) for id_, candidate in own):
             notes.append(f"{label}: the {captioner.n} candidates of each image are one text; {several.SAMPLE}")
     return notes
+
+
+def by(captioner: Any) -> str:
+    """What chooses; of a metric of several columns which one."""
+    columns = captioner.scorer.metric.columns
+    directed = [name for name, column in columns.items() if column.better != "none"]
+    return f"{captioner.by} ({columns[captioner.scorer.column].label})" if len(directed) > 1 else captioner.by
 
 
 def forget_candidates(folder: Path) -> None:

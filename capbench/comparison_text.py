@@ -27,6 +27,7 @@ STYLE = (
     "caption{text-align:left;font-weight:600}"
 )
 LONG = 30  # characters from which a cell may break
+BRIEF = 200  # characters of a caption in the console's tables, whose columns are as wide as their longest cell
 Quote = Callable[[str], str]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -57,6 +58,11 @@ def as_is(text: str) -> str:
     return text
 
 
+def brief(text: str) -> str:
+    """A caption in one cell of the console's text: escaped, and its beginning where it is long."""
+    return escape(text if len(text) <= BRIEF else f"{text[:BRIEF].rstrip()}...")
+
+
 def table(comparison: Comparison, units: int = 0, quote: Quote = as_is) -> tuple[list[str], list[list[str]]]:
     """Headings and cells. Two runs have their names in the headings, more have them in the lines.
 
@@ -85,8 +91,10 @@ def left_out(line: Line) -> int:
     return line.difference.only_first + line.difference.only_second
 
 
-def moved_table(comparison: Comparison, line: Line, quote: Quote = as_is) -> tuple[list[str], list[list[str]]]:
-    """The items of one line that moved most; captions only where a run keeps them."""
+def moved_table(
+    comparison: Comparison, line: Line, quote: Quote = as_is, caption: Quote = as_is
+) -> tuple[list[str], list[list[str]]]:
+    """The items of one line that moved most; captions only where a run keeps them, written as ``caption`` does."""
     names = quote(comparison.names[line.first]), quote(comparison.names[line.second])
     sampled = any(m.sample for m in line.moved)
     galleries = any(m.bag is not None for m in line.moved)
@@ -97,7 +105,7 @@ def moved_table(comparison: Comparison, line: Line, quote: Quote = as_is) -> tup
     for m in line.moved:
         cells = [quote(m.id), *([str(m.sample)] if sampled else []), *([str(m.bag)] if galleries else [])]
         cells += [show(m.first), show(m.second), signed(m.first - m.second)]
-        cells += ["(none)" if (text := m.captions[k]) is None else quote(text) for k in texts]
+        cells += ["(none)" if (text := m.captions[k]) is None else caption(text) for k in texts]
         rows.append(cells)
     return heads, rows
 
@@ -137,7 +145,7 @@ def markdown(comparison: Comparison, units: int = 0) -> str:
         if line.moved:
             between = "" if len(comparison.names) == 2 else f", {between_of(comparison, line)}"
             parts.append(f"Moved most in {escape(line.summary.label + between)}:")
-            parts.append(pipes(*moved_table(comparison, line, escape)))
+            parts.append(pipes(*moved_table(comparison, line, escape, brief)))
     return "\n\n".join(parts)
 
 

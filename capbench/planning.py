@@ -139,7 +139,9 @@ def plan_lines(plan: Plan) -> list[str]:
                 continue
             share = cached_share(need, plan.judged, plan.bound, cache)
             known = (
-                "made in each run"
+                "replies are kept one by one"
+                if getattr(need, "replies", False)
+                else "made in each run"
                 if not need.cached
                 else "after captioning"
                 if share is None

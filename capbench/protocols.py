@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from capbench.types import Answer, BagSet, Column, Failure, Generation, ImageRef, Request, Rows, Sample
 
@@ -81,7 +81,11 @@ class DerivedNeed(Need, Protocol):
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
 
-    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once.
+    # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once;
+    #           also: a tuple of further needs: an item is then a tuple, of its value of ``of`` and of each of these
+    #           (a list where an item has several);
+    #           replies: ClassVar[bool] = True where ``compute`` gets a session that is opened when it is asked
+    #           (``get``) and, third, the shelf of the cache that its parts are kept on.
 
 
 class Metric(Protocol):
@@ -110,6 +114,8 @@ class Metric(Protocol):
     #           caution(self, **features) -> Caution | None, asked after rows with the same arguments;
     #           details(self, **features) -> Sequence[Mapping[str, Any] | None], asked after rows with the same
     #           arguments: what it can say of each item, as plain JSON; kept in the run's folder and shown by pages;
+    #           reasons(self, **features) -> Sequence[str], asked after rows with the same arguments: why each item
+    #           has no number, "" where nothing is to be said;
     #           check(self) -> Problem | None when it needs files or programs of its own;
     #           stated(self) -> Mapping[str, str]: what else can change its numbers, for the signature.
 
@@ -304,6 +310,69 @@ class TokenizerSession(Protocol):
         ...
 
 
+class Likely(NamedTuple):
+    """A token of an answer and the likeliest ones at its place, each with the logarithm of its likelihood."""
+
+    token: str
+    among: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePrompt:
+    """What a judge is asked.
+
+    tokens: the longest answer. likely: how many likeliest tokens are wanted at each place (0: none). key: what its
+    reply is kept under, made of all that can change it but the judge. item: the id, for messages. about: what the words
+    are made of (``step`` and the values of its fields), for judges that are programs; no model is shown it.
+    """
+
+    text: str
+    system: str = ""
+    images: tuple[ImageRef, ...] = ()
+    tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    likely: int = 0
+    key: str = ""
+    item: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeReply:
+    """What a judge answers. finish: why it ended, as servers put it ("stop", "length", "content_filter").
+
+    refusal: its words where it says itself that it refuses. model: who answered, as it calls itself. tokens_in,
+    tokens_out: -1 where it is not said. seconds, cost: what it took. likely: as was asked for, () where it is not said.
+    """
+
+    text: str
+    finish: str = "stop"
+    refusal: str = ""
+    model: str = ""
+    tokens_in: int = -1
+    tokens_out: int = -1
+    seconds: float = 0.0
+    cost: float = 0.0
+    attempts: int = 1
+    likely: tuple[Likely, ...] = ()
+
+
+class JudgeSession(Protocol):
+    """Prompts into replies."""
+
+    def ask(self, prompts: Sequence[JudgePrompt]) -> Iterator[tuple[int, JudgeReply | Failure]]:
+        """Each reply with the number of its prompt, as it comes: whoever takes it has kept it before the next.
+
+        Raises:
+            CapbenchError: no prompt can be answered any more.
+        """
+        ...
+
+    # Optional, of the backend: recorded: ClassVar[bool] = True where replies are read and none is made: then nothing
+    #           else is looked at, and nothing is kept.
+
+
 class Dataset(Protocol):
     """Gives samples in a fixed order, and perhaps bag sets of its own."""
 
@@ -319,6 +388,7 @@ class Dataset(Protocol):
 __all__ = [
     "USES", "Backend", "BagSet", "CaptionSession", "Captioner", "Column", "CombinedCaptioner",
     "Dataset", "DerivedCaptioner", "DerivedNeed",
-    "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "Metric", "Need", "ParserSession",
+    "Elements", "Encoded", "EncoderSession", "Failure", "GeneratorSession", "JudgePrompt", "JudgeReply", "JudgeSession",
+    "Likely", "Metric", "Need", "ParserSession",
     "Problem", "Rows", "SimilaritySession", "TokenizerSession",
 ]  # fmt: skip

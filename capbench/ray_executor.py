@@ -77,8 +77,7 @@ class Ray:
 
         if ray.is_initialized():
             return
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.ERROR)
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it complains of how Ray Data makes its own actors
         settings = {name: value for name, value in os.environ.items() if name.startswith("CAPBENCH_")}
         here = {} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
@@ -138,7 +137,8 @@ class Ray:
         """(Number, answers) of every part, as they are done; parts that Ray lost are given to it again."""
         left = dict(enumerate(parts, int(proven)))  # an actor takes part 0 for the first that the model ever sees
         fruitless, careful = 0, False
-        self.connect()
+        if left:
+            self.connect()
         while left:
             before = len(left)
             lost = None
@@ -280,6 +280,7 @@ def stream(
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has set another level
     settings = DataContext.get_current()
     settings.enable_progress_bars = False
     settings.execution_options.preserve_order = False

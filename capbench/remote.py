@@ -15,10 +15,11 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ QUOTED = 300  # characters of a server's words in a message
 LARGEST = 64 * 2**20  # bytes of an answer that are read
 CONNECTING = 10.0  # seconds
 FRUITLESS = 3  # batches in a row without any answer, after which no more is asked
+IN_VAIN = 2  # times as many as are under way at a time, without any answer: then it is asked what that means
 FEW = 3  # items that may all be at fault themselves: the last of a run that is continued
 UNAUTHORIZED, FORBIDDEN = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
 HOPELESS: Mapping[int, str] = {
@@ -125,6 +127,18 @@ class Hopeless(Exception):
         self.error, self.status = error, status
 
 
+class Arrivals(dict[int, Any]):
+    """What became of requests by their index, and in ``arrived`` the indices as they come, for another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: SimpleQueue[int | None] = SimpleQueue()
+
+    def __setitem__(self, i: int, outcome: Any) -> None:
+        super().__setitem__(i, outcome)
+        self.arrived.put(i)
+
+
 class Client:
     """Requests to one server; used in a ``with``, from one thread.
 
@@ -193,17 +207,48 @@ class Client:
         Raises:
             Midway: no request can succeed; it holds the replies until then by their index in ``bodies``.
         """
-        found: dict[int, Reply[T] | Trouble | Rejected] = {}
+        found: dict[int, Reply[T] | Failure] = {}
         try:
-            self._portal.call(self._all, path, bodies, read, found)
+            found |= self.post_each(path, bodies, read)
+        except Midway as midway:
+            raise Midway(midway.error, found) from None
+        return [found[i] for i in range(len(bodies))]
+
+    def post_each(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[Any], T]
+    ) -> Iterator[tuple[int, Reply[T] | Failure]]:
+        """Each reply with the index of its body, as it comes; at the end a Failure for each body without one.
+
+        Raises:
+            Midway: no request can succeed; the replies until then have been given.
+        """
+        found = Arrivals()
+        under_way = self._portal.start_task_soon(self._all, path, bodies, read, found)
+        under_way.add_done_callback(lambda _: found.arrived.put(None))
+        in_vain: list[Any] = []
+        try:
+            while (i := found.arrived.get()) is not None:
+                if isinstance(found[i], Reply):
+                    self._fruitless, in_vain = 0, []
+                    yield i, found[i]
+                    continue
+                in_vain.append(found[i])
+                if len(in_vain) == IN_VAIN * self.limits.concurrency:
+                    if (why := self._given_up(in_vain)) is not None:
+                        raise Midway(why, {})
+                    in_vain = []
+        finally:
+            under_way.cancel()
+        try:
+            under_way.result()
         except Hopeless as error:
-            raise Midway(error.error, {i: x for i, x in found.items() if isinstance(x, Reply)}) from None
+            raise Midway(error.error, {}) from None
         outcomes = list(found.values())
         if any(isinstance(outcome, Reply) for outcome in outcomes):
             self._fruitless = 0
         elif outcomes and (why := self._given_up(outcomes)) is not None:
             raise Midway(why, {})
-        return [x if isinstance(x := found[i], Reply) else Failure(x.reason) for i in range(len(bodies))]
+        yield from ((i, Failure(x.reason)) for i, x in found.items() if not isinstance(x, Reply))
 
     def _given_up(self, outcomes: Sequence[Any]) -> CapbenchError | None:
         """Why a batch without any reply is the server's fault and not its items'; None where it is theirs."""

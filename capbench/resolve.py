@@ -31,8 +31,13 @@ from capbench.types import Failure, Galleries, ImageRef
 if TYPE_CHECKING:
     from capbench.types import Ints
 
+RECORDED = "recorded_judge"
+OTHER_NAME = "choose a name that no backend has, as in --backend mine=SPEC, and name it in the metric"
 # of each kind of backend one that comes with capbench
-EXAMPLES = {"encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim"}
+EXAMPLES = {
+    "encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim",
+    "judge": "scripted_judge",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,8 @@ def closure(needs: Iterable[Need]) -> list[Need]:
 
 
 def sources(need: Need) -> list[Need]:
-    """The needs that a need is made from: none, one, or the two whose items it compares."""
-    return [getattr(need, name) for name in ("of", "to") if hasattr(need, name)]
+    """The needs that a need is made from: none, one, the two whose items it compares, or all that it looks at."""
+    return [*(getattr(need, name) for name in ("of", "to") if hasattr(need, name)), *getattr(need, "also", ())]
 
 
 def root(need: Need) -> Need:
@@ -121,6 +126,11 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         name = need.backend
         kind = need.backend_kind
+        if is_taken(name, aliases):
+            problems[name] = Problem(
+                f"{kind} {name!r}: a backend has this name, and may not stand for another", OTHER_NAME
+            )
+            continue
         try:
             value, origin = plugins.load("backends", aliases.get(name, name))
         except UsageError as error:
@@ -133,12 +143,28 @@ def bind(needs: Iterable[Need], aliases: Mapping[str, str]) -> tuple[dict[str, B
             continue
         problem = value.check()
         if problem is None and value.kind != kind:
-            problem = Problem(f"{name!r} is a {value.kind}, and a {kind} is needed", "bind a backend of that kind")
+            what = f"{name!r} is {of_kind(value.kind)}, and {of_kind(kind)} is needed"
+            problem = Problem(what, "bind a backend of that kind")
         if problem is not None:
             problems[name] = Problem(f"{kind} {name!r}: {problem.what}", problem.cure)
         else:
             bound[name] = Bound(value, value.fingerprint() + (f"+{origin}" if origin else ""))
     return bound, list(problems.values())
+
+
+def is_taken(name: str, aliases: Mapping[str, str]) -> bool:
+    """Whether an alias hides a backend: what is called ``factual`` or ``mini`` in a metric must be it.
+
+    What it said before is it: recorded replies have the fingerprint of the judge that gave them.
+    """
+    if aliases.get(name, name) == name or plugins.parse(aliases[name]).target == RECORDED:
+        return False
+    return "(" in name or ":" in name or name.rpartition("/")[2] in plugins.installed("backends")
+
+
+def of_kind(kind: str) -> str:
+    """The word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 class Features:
@@ -272,7 +298,8 @@ def next_backend(pending: Sequence[DerivedNeed], features: Features, bound: Mapp
 
 def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache: Cache) -> None:
     """One need's values: from the cache where they are there, from the session where not."""
-    source = pairs(features, need) if hasattr(need, "to") else features.flat(need.of)
+    source = joined(features, need) if hasattr(need, "also") else features.flat(need.of)
+    source = pairs(features, need) if hasattr(need, "to") else source
     expanded = [[v] if isinstance(v, Failure) else need.inputs(v) for v in source.values]
     several = getattr(need, "several", False) or any(len(inputs) != 1 for inputs in expanded)
     own = getattr(need, "named", None)  # inputs that many items share are known by themselves
@@ -297,7 +324,8 @@ def derive(features: Features, need: Any, fingerprint: str, session: Lazy, cache
     if several:
         ends = np.concatenate([[0], np.cumsum([len(inputs) for inputs in expanded])]).astype(np.int64)
         offsets = ends if offsets is None else ends[offsets]
-    features.keep(need, Flat(values, keys, offsets), Work(need, stage.made, len(wanted) - stage.made))
+    found = 0 if getattr(need, "replies", False) else len(wanted) - stage.made
+    features.keep(need, Flat(values, keys, offsets), Work(need, stage.made, found))
 
 
 def pairs(features: Features, need: Any) -> Flat:
@@ -313,9 +341,32 @@ def pairs(features: Features, need: Any) -> Flat:
     return Flat(values, names, first.offsets)
 
 
+def joined(features: Features, need: Any) -> Flat:
+    """Each item's value of ``need.of`` and of every need in ``need.also``, as a tuple; a list where it has several."""
+    columns: list[list[Any]] = []
+    names: list[list[str]] = []
+    for source in sources(need):
+        flat = features.flat(source)
+        failed = features.failures(source)
+        spans = range(len(flat.values)) if flat.offsets is None else range(len(flat.offsets) - 1)
+        own: list[Any] = []
+        for i in spans:
+            part = slice(i, i + 1) if flat.offsets is None else slice(flat.offsets[i], flat.offsets[i + 1])
+            value = list(flat.values[part])
+            own.append(Failure(failed[i]) if i in failed else value[0] if flat.offsets is None else value)
+            if len(names) == i:
+                names.append([])
+            names[i] += flat.names[part]
+        columns.append(own)
+    values = [next((value for value in row if isinstance(value, Failure)), row) for row in zip(*columns, strict=True)]
+    return Flat(values, ["".join(f"{len(name)}:{name}" for name in own) for own in names])
+
+
 def parameters(need: Any) -> str:
     """A need's own parameters as part of a cache key; its source and backend have places of their own."""
-    return ",".join(f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "to", "backend", need.backend_kind))
+    return ",".join(
+        f"{k}={v!r}" for k, v in fields(need) if k not in ("of", "to", "also", "backend", need.backend_kind)
+    )
 
 
 def cached_share(need: Any, facts: Facts, bound: Mapping[str, Bound], cache: Cache) -> tuple[int, int] | None:

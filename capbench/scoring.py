@@ -96,8 +96,11 @@ def score(part: Part, key: str, features: Features) -> Scored:
 def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str]]:
     """Rows, the item of each row, and row -> reason."""
     n = len(features.facts.ids)
+    own: Any = ()
     try:
         rows = checked(part.metric, part.metric.rows(**arguments(part, features)), n)
+        if hasattr(part.metric, "reasons"):
+            own = part.metric.reasons(**arguments(part, features))
     except Exception as error:  # noqa: BLE001 -- a plugin's metric may raise anything
         why = one_line(error) if isinstance(error, CapbenchError) else f"{type(error).__name__}: {error}"
         rows = Rows({name: np.full(n, np.nan) for name in part.metric.columns})
@@ -112,7 +115,7 @@ def score_once(part: Part, features: Features) -> tuple[Rows, Any, dict[int, str
     shown = [columns[name] for name in part.metric.columns if name in columns]
     holes = np.flatnonzero(np.any(np.isnan(shown), axis=0))
     for row in holes.tolist():
-        reasons.setdefault(row, NO_SCORE)
+        reasons.setdefault(row, (own[items[row]] if own else "") or NO_SCORE)
     return Rows(columns, items, rows.bags), items, reasons
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from capbench.errors import MissingPart
 
 # fields that name a part of the run
-NAMING_FIELDS = ("encoder", "generator", "similarity", "parser", "judge", "tokenizer", "bags", "idf")
+NAMING_FIELDS = ("encoder", "generator", "similarity", "parser", "judge", "tokenizer", "bags", "idf", "model")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from capbench.cache import Cache, value_key
+from capbench.cache import Cache, Shelf, value_key
 from capbench.errors import CapbenchError, Midway
 from capbench.needs import Tokens
 from capbench.progress import progress
@@ -34,6 +34,11 @@ class Lazy:
     def chunk(self) -> int:
         """Items a cache commit: fewer where the backend says that they are slow to make."""
         return int(getattr(self._backend, "chunk", CHUNK))
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the backend reads what was made before, and makes nothing."""
+        return bool(getattr(self._backend, "recorded", False))
 
     def get(self) -> Any:
         """The open session."""
@@ -68,6 +73,7 @@ class Stage:
         self.need, self.fingerprint, self.params = need, fingerprint, params
         self.session, self.cache, self.shared = session, cache, shared
         self.made = 0
+        self.parts = bool(getattr(need, "replies", False))  # what is kept are the parts of its values
 
     def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
         """The values of all items as integer words, where the session gives such; else None."""
@@ -132,7 +138,8 @@ class Stage:
     def _keep(self, names: Sequence[str], made: Sequence[Any]) -> dict[str, Any]:
         """Values that were made, by name; in the cache too, but for failures."""
         known = dict(zip(names, made, strict=True))
-        self.made += len(known)
+        if not self.parts:
+            self.made += len(known)
         if self.need.cached:
             kept = {self._key(n): self.need.pack(v) for n, v in known.items() if not isinstance(v, Failure)}
             self.cache.put(self.need.kind, self.fingerprint, kept)
@@ -144,8 +151,14 @@ class Stage:
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""
-        session = self.session.get()
         name = f"backend {self.need.backend!r}"
+        if self.parts:
+            shelf = Shelf(self.cache, self.fingerprint)
+            try:
+                return one_each(lambda part: self.need.compute(self.session, part, shelf), items, name, proven=True)
+            finally:
+                self.made += shelf.made
+        session = self.session.get()
         return one_each(lambda part: self.need.compute(session, part), items, name, proven=self.made > 0)
 
 

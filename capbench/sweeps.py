@@ -177,6 +177,7 @@ def plan(
     """
     points = grid(captioner, vary, options.get("generation", Generation()))
     names = tuple(name for name, _ in points[0].settings)
+    options["generation"] = points[0].generation
     first = api.job_of(points[0].spec, benchmark, metrics, **options)
     columns = table_columns(first.parts, x, y)
     jobs = [first, *(job_at(first, point, options.get("name", "")) for point in points[1:])]

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from capbench import rubrics
 from capbench.cache import open_cache
 from capbench.errors import CapbenchError
 from capbench.images import load
 from capbench.needs import Bags
-from capbench.protocols import USES
+from capbench.protocols import USES, JudgePrompt
 from capbench.resolve import closure
+from capbench.rubrics import templates
 from capbench.scoring import Part, signature_of
 from capbench.several import looked_at
 from capbench.trial import ITEMS, Findings, Trial, small_world, subset
@@ -215,6 +217,10 @@ def session_calls(
         found = [load(image) if isinstance(image, ImageRef) else image for image in images]
         return [None if isinstance(image, Failure) else np.asarray(image, np.float64) for image in found]
 
+    def replies(session: Any, prompts: Sequence[Any]) -> list[Any]:
+        found = dict(session.ask(prompts))
+        return [getattr(found[i], "text", None) for i in range(len(prompts))]
+
     calls: dict[str, list[tuple[str, Callable[[Sequence[Any]], Sequence[Any]], Sequence[Any]]]] = {
         "encoder": [
             ("images", lambda part: rows_of(session.images(part)), pictures),
@@ -223,9 +229,24 @@ def session_calls(
         "tokenizer": [("tokenize", lambda part: session.tokenize(part), texts)],  # noqa: PLW0108 -- looked up for its kind only
         "parser": [("parse", lambda part: session.parse(part), texts)],  # noqa: PLW0108 -- the same
         "generator": [("paint", lambda part: pixels(session.paint(part, [0] * len(part))), texts)],
+        "judge": [("ask", lambda part: replies(session, part), judge_prompts(pictures, texts))],
         "similarity": [("compare", lambda part: session.compare(part, [pictures[0]] * len(part)), pictures)],
     }
     return calls.get(kind, [])
+
+
+def judge_prompts(pictures: Sequence[ImageRef], texts: Sequence[str]) -> list[JudgePrompt]:
+    """Questions about texts and about pictures, as two shipped rubrics ask them."""
+    made = []
+    for rubric in (rubrics.load("clair"), rubrics.load("fleur")):
+        (step,) = rubric.steps
+        for i, text in enumerate(texts):
+            image = pictures[i % len(pictures)] if step.shows else None
+            values = {"caption": text, "references": texts[:2], "image": image}
+            about = {**values, "step": step, "rubric": rubric.name}
+            shown = () if image is None else (image,)
+            made.append(JudgePrompt(templates.filled(step.prompt, values), "", shown, about=about))
+    return made
 
 
 def check_batches(

@@ -29,6 +29,7 @@ STAND_INS = {
     "similarity": "psnr",
     "parser": "scenes_parser",
     "tokenizer": "whitespace",
+    "judge": "scripted_judge",
 }
 
 

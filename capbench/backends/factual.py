@@ -36,7 +36,7 @@ class Factual:
     """Texts into elements, sentence by sentence; what the model writes for a text's sentences is put together.
 
     model: a hub id that is in the hub's cache, or a folder that ``save_pretrained`` wrote. precision: fp32, bf16 or
-    fp16. beams: 1 is several times faster and a little worse. batch: sentences that go through it together.
+    fp16. beams: fewer are faster, and other graphs. batch: sentences that go through it together.
     """
 
     name: ClassVar[str] = "factual"

@@ -234,12 +234,17 @@ def caption_in(completion: Completion, thoughts: str) -> tuple[str | None, str]:
         return None, f"the server's filter took the answer away{said}"
     text = completion.text
     if thoughts == "drop":
-        text = LATE_THOUGHT.sub("", THOUGHT.sub("", text))
+        text = without_thoughts(text)
     if text.strip():
         return text.strip(), ""
     cut = ", cut off at max_tokens" if completion.finish == "length" else ""
     thought = completion.text.strip() or completion.reasoning
     return None, f"the answer holds thoughts and no caption{cut}" if thought else f"the answer is empty{cut}"
+
+
+def without_thoughts(text: str) -> str:
+    """An answer without its <think> passages."""
+    return LATE_THOUGHT.sub("", THOUGHT.sub("", text))
 
 
 def noted(reply: Reply[Completion], captioner: Chat) -> dict[str, int | float | str]:

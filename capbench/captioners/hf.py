@@ -80,7 +80,7 @@ class HfCaptioner:
 
     def fingerprint(self) -> str:
         """hf/MODEL@DIGEST/DTYPE and what else was set: the hub's commit, or of a folder weights and vocabulary."""
-        folder = self._folder()
+        folder = self.folder()
         ours = (Path(self.model) / "config.json").is_file()
         code = files_digest(files(folder, ("*.py",))) if self.trust_remote_code and ours else ""
         version = (model_digest(folder) if ours else folder.name) + (f"+{code}" if code else "")
@@ -98,7 +98,7 @@ class HfCaptioner:
             extra = "pip install accelerate" if lacking == ["accelerate"] else INSTALL
             return Problem(f"{' and '.join(lacking)} not installed", extra)
         try:
-            folder = self._folder()
+            folder = self.folder()
         except MissingPart as error:
             return Problem(error.message, error.cure)
         if not files(folder, WEIGHTS):
@@ -120,7 +120,7 @@ class HfCaptioner:
         import torch
 
         place = usable(device)
-        family = loaded(self._folder(), PRECISIONS[self.dtype], self.device_map, trust=self.trust_remote_code)
+        family = loaded(self.folder(), PRECISIONS[self.dtype], self.device_map, trust=self.trust_remote_code)
         if self.context and family.kind != "chat":
             raise UsageError(f"{self.model} is shown one picture at a time", "leave out context=True")
         if not self.device_map:
@@ -138,7 +138,7 @@ class HfCaptioner:
         config = hub_file(self.model, "config.json", self.revision)
         return config.parent if config else None
 
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
         """Where the model is.
 
         Raises:

@@ -12,8 +12,8 @@ import click
 from capbench.errors import CapbenchError
 
 COMMANDS = (
-    "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "metaeval", "judgements",
-    "arena", "idf", "bags", "export-encoder", "cache", "doctor",
+    "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "export-replies",
+    "metaeval", "judgements", "arena", "idf", "bags", "export-encoder", "cache", "doctor",
 )  # fmt: skip
 INTERRUPTED = 130
 

@@ -19,6 +19,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    replay_option,
     tell,
 )  # fmt: skip
 
@@ -54,6 +55,7 @@ from capbench.cli.shared import (
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@replay_option
 @executor_options
 @by_option
 @missing_option
@@ -62,7 +64,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
     samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,
     max_tokens: int, temperature: float, beams: int, seed: int, device: str, fresh: bool, dry_run: bool,
-    executor: str, address: str, workers: int, by: str, max_missing: float, as_json: bool,
+    replay: str, executor: str, address: str, workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Caption a benchmark's images, score the captions, and write a run.
 
@@ -78,7 +80,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     job = api.job_of(
         captioner, benchmark, metrics, backends=bindings(backends), samples=samples or 0, limit=limit, runs=runs,
         generation=generation, device=device, dataset=dataset, data=data, images=images, name=name, fresh=fresh,
-        lang=lang, executor=executor_of(executor, address, workers),
+        lang=lang, replay=replay, executor=executor_of(executor, address, workers),
     )  # fmt: skip
     tag = api.tag_of(job, by)
     plan = engine.plan(job)

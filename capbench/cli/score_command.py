@@ -18,6 +18,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     numbers_table,
+    replay_option,
     tell,
 )  # fmt: skip
 
@@ -39,13 +40,14 @@ from capbench.cli.shared import (
 )
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
+@replay_option
 @executor_options
 @by_option
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, executor: str, address: str,
+    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, executor: str, address: str,
     workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
@@ -60,7 +62,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
 
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
-        extra="ignore" if ignore_extra else "error", lang=lang, by=by,
+        extra="ignore" if ignore_extra else "error", lang=lang, by=by, replay=replay,
         executor=executor_of(executor, address, workers),
     )  # fmt: skip
     if per_item:

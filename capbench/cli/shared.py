@@ -44,6 +44,15 @@ def json_option(command: F) -> F:
     return made
 
 
+def replay_option(command: F) -> F:
+    """--replay FILE."""
+    text = (
+        "Recorded replies (of export-replies) in the place of every judge: nothing is asked, and none may be missing."
+    )
+    made: F = click.option("--replay", default="", metavar="FILE", help=text)(command)
+    return made
+
+
 def by_option(command: F) -> F:
     """--by TAG."""
     text = "Split the table by a tag of the items, as in domain; the whole comes last."
@@ -160,10 +169,13 @@ def echo(text: str) -> None:
 
 def computed(result: Result) -> str:
     """Where a run is, and what was computed for it."""
+    asked = sum(work.made for work in result.work if getattr(work.need, "replies", False))
     made = sum(work.made for work in result.work if work.need.cached)
     where = result.run.folder or f"{result.run.record.label}, scored from the captions that it keeps"
     captions = "" if result.run.folder is None else f"{result.captioned} captions, "
-    return f"{where}: {captions}{result.scored} metrics and {made} cached values were computed"
+    judged = any(getattr(work.need, "replies", False) for work in result.work)
+    replies = f", judges were asked {asked} questions" if judged else ""
+    return f"{where}: {captions}{result.scored} metrics and {made} cached values were computed{replies}"
 
 
 def tell(notes: Iterable[str]) -> None:

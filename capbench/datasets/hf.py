@@ -80,6 +80,8 @@ class Hf:
         if root.is_file():
             if root.suffix not in (".parquet", ".arrow"):
                 raise BadData(f"{root} is no .parquet or .arrow file", cure="for other files use folder(captions=...)")
+            if self.split:
+                self.chosen([split_of(root, root.parent)])
             return [root]
         root = root / self.config
         if (root / "dataset_dict.json").is_file():
@@ -114,7 +116,8 @@ class Hf:
             MissingPart: ``datasets`` is not installed, or there is no such folder.
             BadData: it cannot be had.
         """
-        if Path(self.source).is_absolute() or self.source.startswith(".") or self.source.count("/") > 1:
+        is_path = self.source.startswith(".") or self.source.endswith((".parquet", ".arrow"))
+        if is_path or Path(self.source).is_absolute() or self.source.count("/") > 1:
             raise MissingPart(f"there is no file or folder {self.source}", "give the folder of the data set")
         try:
             import datasets

@@ -67,15 +67,40 @@ def merged(texts: Sequence[Iterable[Form]], words: Vocabulary) -> tuple[Element,
     """
     counts = Counter(form for text in texts for form in set(text))
     groups: list[list[Form]] = []
+    usual = Lookup(words)
     for form in sorted(counts, key=lambda form: (-counts[form], form)):
-        same = next((group for group in groups if level(group[0], form, words)), None)
+        same = next((place for place in usual.candidates(form) if level(groups[place][0], form, words)), None)
         if same is None:
+            usual.add(form, len(groups))
             groups.append([form])
         else:
-            same.append(form)
+            groups[same].append(form)
     sets = [set(text) for text in texts]
     made = [Element(tuple(group), sum(not own.isdisjoint(group) for own in sets)) for group in groups]
     return tuple(sorted(made, key=lambda element: element.forms))
+
+
+class Lookup:
+    """Finds the forms that may say the same as another, without comparing it with all: long texts have thousands."""
+
+    def __init__(self, words: Vocabulary) -> None:
+        self._words = words
+        self._places: dict[tuple[int, object], list[int]] = {}
+
+    def add(self, form: Form, place: int) -> None:
+        """Remember a form under a number; numbers come in ascending order."""
+        for position, word in enumerate(form):
+            for key in self._words.keys(word):
+                self._places.setdefault((position, key), []).append(place)
+
+    def candidates(self, form: Form) -> list[int]:
+        """The places of those that agree with a form in one position, that with the fewest; in ascending order."""
+        found = [
+            [own for key in self._words.keys(word) if (own := self._places.get((position, key)))]
+            for position, word in enumerate(form)
+        ]
+        fewest = min(found, key=lambda lists: sum(map(len, lists)))
+        return sorted({place for own in fewest for place in own})
 
 
 def level(a: Form, b: Form, words: Vocabulary) -> int:

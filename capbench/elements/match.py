@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capbench.elements.graph import Element, level
+from capbench.elements.graph import Element, Lookup, level
 from capbench.elements.words import EXACT, SYNONYM, Vocabulary
 
 if TYPE_CHECKING:
-    from capbench.types import Array, Floats
+    from capbench.types import Array, Floats, Ints
 
 PREFERRED = 1e-6  # of an equal pair over a synonymous one, where both give the same credit in all
 STAGES = {EXACT: "exact", SYNONYM: "synonym", 0: "near"}
@@ -47,7 +47,7 @@ def match(
     """The pairs, in order of the caption's elements."""
     if not said or not there:
         return ()
-    levels = np.array([[alike(a, b, words) for b in there] for a in said])
+    levels = levels_of(said, there, words)
     credit = (levels > 0).astype(np.float64)
     if soft is not None:
         cosines = likeness(said, there, soft.vectors)
@@ -64,15 +64,19 @@ def match(
     )
 
 
-def alike(a: Element, b: Element, words: Vocabulary) -> int:
-    """The best level of two elements' forms."""
-    best = 0
-    for one in a.forms:
-        for other in b.forms:
-            best = max(best, level(one, other, words))
-            if best == EXACT:
-                return best
-    return best
+def levels_of(said: Sequence[Element], there: Sequence[Element], words: Vocabulary) -> Ints:
+    """The best level of any two forms of each pair of elements."""
+    found = np.zeros((len(said), len(there)), np.int64)
+    forms = [(j, form) for j, element in enumerate(there) for form in element.forms]
+    known = Lookup(words)
+    for place, (_, form) in enumerate(forms):
+        known.add(form, place)
+    for i, element in enumerate(said):
+        for form in element.forms:
+            for place in known.candidates(form):
+                j, other = forms[place]
+                found[i, j] = max(found[i, j], level(form, other, words))
+    return found
 
 
 def likeness(said: Sequence[Element], there: Sequence[Element], vectors: Mapping[str, Floats]) -> Array:

@@ -41,6 +41,7 @@ class Vocabulary:
         self.name = name
         self._known, self._bases, self._find = known, bases, sets
         self._sets: dict[str, Sets] = {}
+        self._keys: dict[str, tuple[object, ...]] = {}
         self._lemmas: dict[str, str] = {}
 
     def sets(self, phrase: str) -> Sets:
@@ -48,6 +49,13 @@ class Vocabulary:
         found = self._sets.get(phrase)
         if found is None:
             found = self._sets[phrase] = self._find("_".join(phrase.split()))
+        return found
+
+    def keys(self, phrase: str) -> tuple[object, ...]:
+        """What a phrase shares with those that it is ``level`` with: itself, or a synonym set."""
+        found = self._keys.get(phrase)
+        if found is None:
+            found = self._keys[phrase] = (phrase, *self.sets(phrase))
         return found
 
     def level(self, a: str, b: str) -> int:

@@ -38,6 +38,7 @@ SCIPY = Problem("scipy is not installed", "pip install 'capbench[elements]'")
 ENGLISH_ONLY = "its parsers and its synonyms are English"
 LATER = {"signed": "unless default"}
 WEIGHTS = (5, 5, 2)
+PARSER = {"model": capture.PARSER_MODEL, "precision": "fp32", "beams": 5}  # the paper's, as ``factual`` runs it
 ENCODER = capture.ENCODER_MODEL.removeprefix("sentence-transformers/")
 
 
@@ -135,7 +136,7 @@ class Elements:
         parser, encoder = plugins.parse(self.parser), plugins.parse(self.soft)
         return (
             (parser.target, encoder.target) == (capture.PARSER, "sentences")
-            and parser.params.get("model", capture.PARSER_MODEL) == capture.PARSER_MODEL
+            and {**PARSER, **parser.params, "batch": 0} == {**PARSER, "batch": 0}
             and encoder.params.get("model", "").removeprefix("sentence-transformers/") == ENCODER
             and self.weights == WEIGHTS
         )

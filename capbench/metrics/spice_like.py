@@ -19,7 +19,7 @@ import numpy as np
 from capbench import languages
 from capbench.elements import words
 from capbench.elements.graph import KINDS, Graph, graph
-from capbench.elements.match import alike
+from capbench.elements.match import levels_of
 from capbench.errors import UsageError
 from capbench.needs import Captions, Parsed, References
 from capbench.protocols import Elements, Need, Problem
@@ -85,12 +85,7 @@ def shared(said: Graph, there: Graph, known: words.Vocabulary) -> tuple[float, f
     ours, theirs = (sum(len(side[kind]) for kind in KINDS) for side in (said, there))
     if not theirs:
         return (np.nan,) * 3
-    found = [
-        np.array([[alike(a, b, known) > 0 for b in there[kind]] for a in said[kind]]).reshape(
-            len(said[kind]), len(there[kind])
-        )
-        for kind in KINDS
-    ]
+    found = [levels_of(said[kind], there[kind], known) > 0 for kind in KINDS]
     precision = sum(int(table.any(axis=1).sum()) for table in found) / ours if ours else 0.0
     recall = sum(int(table.any(axis=0).sum()) for table in found) / theirs
     return (2 * precision * recall / (precision + recall) if precision else 0.0), precision, recall

@@ -19,7 +19,8 @@ from typing import Any
 STYLES = ("page.css", "table.css", "images.css", "elements.css", "paintings.css")
 BOARD_SCRIPTS = ("dom.js", "text.js", "theme.js", "marks.js", "whisker.js", "table.js", "scatter.js", "notes.js")
 VIEW_SCRIPTS = (
-    "virtual.js", "select.js", "images.js", "elements.js", "candidates.js", "paintings.js", "item.js", "bags.js",
+    "virtual.js", "select.js", "images.js", "elements.js", "candidates.js", "paintings.js", "judged.js", "item.js",
+    "bags.js",
 )  # fmt: skip
 
 PAGE = """<!doctype html>

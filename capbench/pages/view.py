@@ -26,6 +26,7 @@ from capbench.pages.candidates import candidates_data
 from capbench.pages.document import document
 from capbench.pages.elements import elements_data
 from capbench.pages.galleries import galleries_data
+from capbench.pages.judged import judged_data
 from capbench.pages.paintings import paintings_data
 from capbench.pages.pictures import thumbnails
 from capbench.store import Run, place_for, write_file
@@ -152,6 +153,7 @@ def view_data(viewed: Viewed, facts: Facts | None) -> dict[str, Any]:
         "candidates": [candidates_data(run, viewed.ids) for run in viewed.runs],
         "paintings": [None for _ in viewed.runs],
         "elements": [elements_data(run, viewed.ids) for run in viewed.runs],
+        "judged": [judged_data(run, viewed.ids) for run in viewed.runs],
         "galleries": galleries_data(viewed.runs, viewed.ids, facts),
     }
 

@@ -54,6 +54,15 @@ def test_the_plot_says_which_points_are_on_the_front_by_shape_and_by_word(show, 
     assert len(page.all("#tradeoffs .point .bar")) >= 10
 
 
+def test_the_points_of_the_front_are_told_apart_in_its_sentence(show, sweep_page, swept):
+    said = show(sweep_page).one("#tradeoffs [role=status]").text
+    front = {done.point.label for done in swept.points if done.standing == "front"}
+    listed = said.removeprefix("Pareto front: ").partition(". ")
+    assert front <= set(said.removeprefix("Pareto front: ").replace(", best by both.", "").split("; ")) or (
+        set(listed[0].split("; ")) == front
+    )
+
+
 def test_other_columns_have_their_own_front_and_no_dots(show, sweep_page):
     page = show(sweep_page)
     page.choose("Up", "ROUGE-L [3]")

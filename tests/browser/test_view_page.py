@@ -114,6 +114,11 @@ def test_an_image_has_an_address(show, view_page):
     page = show(view_page, fragment="#image-7")
     assert page.one("dialog[open] h2").text == "scene-00007"
     assert page.js("return document.querySelector('dialog img').complete")
+    for number in (9, 11):  # as the address bar does it, with an image open or not
+        page.js(f"location.hash = '#image-{number}'")
+        page.until(lambda name=f"scene-{number:05d}": page.one("dialog[open] h2").text == name)
+        if number == 9:
+            page.one("dialog .close").click()
 
 
 def test_a_click_opens_an_image(show, view_page):

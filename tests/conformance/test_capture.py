@@ -123,6 +123,9 @@ def test_several_references_give_the_mean(monkeypatch):
     [
         ({"parser": "factual"}, True),
         ({"parser": "factual(model='lizhuang144/flan-t5-base-VG-factual-sg')"}, True),
+        ({"parser": "factual(beams=5, batch=8)"}, True),
+        ({"parser": "factual(beams=1)"}, False),
+        ({"parser": "factual(precision='bf16')"}, False),
         ({"parser": "factual", "soft": "sentences(model='all-mpnet-base-v2')"}, True),
         ({"parser": "factual", "soft": "sentences"}, False),
         ({"parser": "factual(model='lizhuang144/flan-t5-small-VG-factual-sg')"}, False),

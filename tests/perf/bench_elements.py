@@ -1,6 +1,7 @@
 """Wall and CPU time of elements: all texts together against one text at a time through the same models.
 
     python tests/perf/bench_elements.py                        1,000 captions with five references each, two stages
+    python tests/perf/bench_elements.py --parser "spacy(workers=1)"    the same in one process
     python tests/perf/bench_elements.py --soft sentences --sets 200    with the third stage
 
 Captions are those of Vinyals-et-al-2017 on the Karpathy test images. One at a time: every text is parsed, every phrase
@@ -12,9 +13,12 @@ checked.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
+import resource
+import statistics
 import tempfile
 import time
 from dataclasses import replace
@@ -70,11 +74,23 @@ def one_by_one(metric, facts, parser, encoder):
     return {name: np.array([float(row[name][0]) for row in found]) for name in found[0]}
 
 
-def timed(name, call):
-    wall, cpu = time.perf_counter(), time.process_time()
-    value = call()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"{name:<16}{wall:9.2f} s wall{cpu:9.2f} s CPU")
+def cpu_time():
+    """Of this process and of those that it has started and ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def timed(name, calls):
+    """The last value, and the medians over the calls."""
+    walls, cpus = [], []
+    for call in calls:
+        wall, cpu = time.perf_counter(), cpu_time()
+        value = call()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(cpu_time() - cpu)
+    wall, cpu = statistics.median(walls), statistics.median(cpus)
+    load = os.getloadavg()[0]
+    print(f"{name:<16}{wall:9.2f} s wall{cpu:9.2f} s CPU  (load {load:.1f})", flush=True)
     return value, wall, cpu
 
 
@@ -83,28 +99,32 @@ def main():
     arguments_.add_argument("--sets", type=int, default=1000)
     arguments_.add_argument("--parser", default=Elements().parser)
     arguments_.add_argument("--soft", default="")
+    arguments_.add_argument("--runs", type=int, default=1, help="of each side; the medians count")
     options = arguments_.parse_args()
     metric = Elements(parser=options.parser, soft=options.soft)
     facts = load(options.sets)
     bound, problems = bind(closure(metric.needs.values()), {})
     assert not problems, problems
-    with tempfile.TemporaryDirectory() as folder:
+    runs = range(options.runs)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         os.environ["CAPBENCH_CACHE"] = folder
-        parser = plugins.load("backends", options.parser).value
-        encoder = plugins.load("backends", options.soft).value if options.soft else None
-        with parser.open("cpu") as words:
-            words.parse(["A dog on a mat."])
-            if encoder is None:
-                first, wall, cpu = timed("one at a time", lambda: one_by_one(metric, facts, words, None))
-            else:
-                with encoder.open("cpu") as session:
-                    session.texts(["a dog"])
-                    first, wall, cpu = timed("one at a time", lambda: one_by_one(metric, facts, words, session))
-        with open_cache() as cache:
-            second, *quick = timed("together", lambda: together(metric, facts, bound, cache))
-            print(f"{'ratio':<16}{wall / quick[0]:8.1f} x wall{cpu / quick[1]:8.1f} x CPU")
-            third, *again = timed("again", lambda: together(metric, facts, bound, cache))
-            print(f"{'ratio':<16}{wall / again[0]:8.1f} x wall{cpu / again[1]:8.1f} x CPU")
+        parser = stack.enter_context(plugins.load("backends", options.parser).value.open("cpu"))
+        parser.parse(["A dog on a mat."])
+        encoder = None
+        if options.soft:
+            encoder = stack.enter_context(plugins.load("backends", options.soft).value.open("cpu"))
+            encoder.texts(["a dog"])
+        first, wall, cpu = timed("one at a time", [lambda: one_by_one(metric, facts, parser, encoder) for _ in runs])
+
+        def fresh(run):
+            os.environ["CAPBENCH_CACHE"] = str(Path(folder) / str(run))
+            with open_cache() as cache:
+                return together(metric, facts, bound, cache)
+
+        second, *quick = timed("together", [lambda run=run: fresh(run) for run in runs])
+        print(f"{'ratio':<16}{wall / quick[0]:8.1f} x wall{cpu / quick[1]:8.1f} x CPU")
+        third, *again = timed("again", [lambda run=run: fresh(run) for run in runs])
+        print(f"{'ratio':<16}{wall / again[0]:8.1f} x wall{cpu / again[1]:8.1f} x CPU")
     for name, column in first.items():
         np.testing.assert_allclose(second[name], column, atol=1e-5 if options.soft else 0)
         np.testing.assert_array_equal(third[name], second[name])

@@ -29,7 +29,7 @@ import spacy
 from capbench.backends.spacy_parser import SpacyParser, pipeline
 from capbench.backends.spacy_parser.rules import elements
 from capbench.elements.graph import KINDS, graph
-from capbench.elements.match import alike
+from capbench.elements.match import levels_of
 from capbench.elements.scores import matched
 from capbench.elements.words import vocabulary
 
@@ -94,7 +94,7 @@ def coverage(args):
 
 def covered(fact, said, words):
     """Kind -> for each element of a fact whether the text has it."""
-    return {kind: [any(alike(one, other, words) for other in said[kind]) for one in fact[kind]] for kind in KINDS}
+    return {kind: levels_of(fact[kind], said[kind], words).any(axis=1).tolist() for kind in KINDS}
 
 
 def interval(values):

@@ -16,6 +16,7 @@ SPECS = {
     "chair": "chair(labels='references')",
     "elements": "elements(parser='scenes_parser')",
     "spice_like": "spice_like(parser='scenes_parser')",
+    "judge": "judge(model='scripted_judge')",
 }  # with instance files: tests/unit/test_chair.py
 
 

@@ -90,6 +90,9 @@ VARIANTS = [
     "elements(parser='scenes_parser', soft='scenes', near=0.5)",
     "elements(parser='scenes_parser', synonyms='none', weights=(1, 1, 1), labels='changed')",
     "spice_like(parser='scenes_parser', synonyms='none')",
+    "judge(rubric='fleur', model='scripted_judge')",
+    "judge(rubric='vdcscore', model='scripted_judge')",
+    "judge(rubric='figure', model='scripted_judge')",
     "reconstruction(seeds=3, seed=5)",
     "reconstruction(similarity='ssim')",
     "reconstruction(similarity='psnr(size=64)', seeds=2)",
@@ -128,7 +131,7 @@ def test_cider_with_the_frequencies_of_coco():
 MODELS = {
     "open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder", "diffusers": "painter_folder",
 }  # fmt: skip  # small seeded ones
-SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys([*MODELS, "lpips"], pytest.mark.torch)
+SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys([*MODELS, "lpips", "judge_hf"], pytest.mark.torch)
 
 
 def painting(key, _attempt, _body):
@@ -138,11 +141,19 @@ def painting(key, _attempt, _body):
     return 200, {"data": [{"b64_json": base64.b64encode(sink.getvalue()).decode()}]}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends")])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends") if n != "recorded_judge"]
+)  # it has the replies that were recorded, and no others
 def test_backend(name, request):
     spec = name
     if name == "gallery":
         spec = f"gallery(folder={small_world()[0].image.path.rpartition('/')[0]!r}, encoder='scenes')"
+    if name == "judge_chat":
+        chat = request.getfixturevalue("loopback").Server()
+        request.addfinalizer(lambda: chat.__exit__(None, None, None))
+        spec = f"judge_chat(model='tiny-eyes', url={chat.__enter__().url!r})"
+    if name == "judge_hf":
+        spec = f"judge_hf(model={str(request.getfixturevalue('tiny_captioner')('qwen2_vl'))!r})"
     if name == "openai_images":
         brush = request.getfixturevalue("loopback").Server(painting)
         request.addfinalizer(lambda: brush.__exit__(None, None, None))

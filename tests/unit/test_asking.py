@@ -164,6 +164,13 @@ def test_prompts_that_cannot_be_filled_are_refused_before_any_work(place):
         capbench.run(spec, bench(place, "context = 'chain'"), runs=None)
 
 
+def test_a_benchmark_without_pictures_is_refused_by_who_must_see_them(place):
+    with pytest.raises(MissingPart, match=r"no picture to describe(.|\n)*--images DIR"):
+        capbench.run(echo(place), "folder(captions='r.jsonl')", ["bleu"], runs=None)
+    (place / "made.jsonl").write_text("".join(f'{{"id": "r{i}", "caption": "x"}}\n' for i in range(4)))
+    assert capbench.run("made.jsonl", "folder(captions='r.jsonl')", ["bleu"], runs=None).value("bleu1") is not None
+
+
 def test_braces():
     request = Request("a", None, regions=((1, 2, 3, 4), (5, 6, 7, 8.5)), length=7)
     for template, text in {

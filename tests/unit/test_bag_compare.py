@@ -190,3 +190,15 @@ def test_hostile_names_break_no_form(form):
     else:
         assert "".join(x for x in text.splitlines() if not x.startswith("% ")).count("\\end{tabular}") == 2
         assert comparison_text.tex(name).count("\\end{tabular}") == 0
+
+
+def test_a_long_caption_does_not_widen_the_console_and_is_whole_elsewhere(monkeypatch):
+    long = "a red dog and " * 2500
+    pair = [contender("a", np.zeros(36)), contender("b", np.ones(36))]
+    said = {0: {name: {0: long} for name in pair[0].run.ids}}
+    monkeypatch.setattr("capbench.bag_compare.captions_of", lambda _: said)
+    made = compare_on_bags(pair, {"b": bags_of([3] * 12)})
+    shown = bag_text.markdown(made)
+    assert max(map(len, shown.splitlines())) < 1000
+    assert f"{long[:200].rstrip()}..." in shown
+    assert long in bag_text.json_text(made)

@@ -258,6 +258,17 @@ def test_hostile_names_and_captions_break_nothing(folder_of, read_json, text):
     assert data["lines"][0]["moved"][0]["captions"][0] == text
 
 
+def test_a_long_caption_does_not_widen_the_console_and_is_whole_elsewhere(folder_of):
+    long = "a red dog and " * 2500
+    runs = [folder_of(k, {"score": BASE[i : i + 20]}, captions=[long] * 20, place=k) for i, k in enumerate("ab")]
+    made = compare(runs)
+    shown = comparison_text.markdown(made)
+    assert max(map(len, shown.splitlines())) < 1000
+    assert f"{long[:200].rstrip()}... |" in shown
+    assert long.strip() in comparison_text.page(made)
+    assert long in comparison_text.json_text(made)
+
+
 def test_json_says_everything(folder_of, read_json):
     a, b = folder_of("a", {"score": BASE}), folder_of("b", {"score": BASE + 0.2 * NOISE})
     (line,) = read_json(comparison_text.json_text(compare([a, b]), 50))["lines"]

@@ -125,6 +125,16 @@ def test_one_text_for_all_candidates_is_told(world):
     assert any("the 3 candidates of each image are one text" in note for note in made.run.record.notes)
 
 
+def test_what_chose_is_named_and_that_there_was_nothing_to_choose(world):
+    made = run(Rerank([says("1", "2"), says("3")], by="bleu", oracle=True))
+    assert made.run.record.notes[0].startswith("best by bleu (BLEU-1), of 4 captions: ")
+    assert not any("nothing to choose" in note for note in made.run.record.notes)
+    alone = run(Rerank([says("1", "2")]))
+    assert [note.partition(": ")[2] for note in alone.run.record.notes if "nothing to choose" in note] == [
+        "there is one candidate an image, and nothing to choose; n=5 takes five"
+    ]
+
+
 def test_files_of_two_systems_are_reranked_without_any_model(world, tmp_path):
     (tmp_path / "one.json").write_text('{"a": "1", "b": "7", "c": "3", "d": "1"}')
     (tmp_path / "two.json").write_text('{"a": "2", "b": "2", "c": "9"}')

@@ -338,8 +338,18 @@ def test_everything_that_is_missing_is_said_together(fake):
     assert len(text) == 3
     assert "encoder 'clip': no backend is called 'clip'" in text[0]
     assert "--backend clip=SPEC" in text[0]
-    assert "'parser' is a encoder, and a parser is needed" in text[1]
+    assert "'parser' is an encoder, and a parser is needed" in text[1]
     assert "did you mean ptb" in text[2]
+
+
+@pytest.mark.parametrize("taken", ["scenes_parser", "scenes_parser()", "capbench/scenes_parser"])
+def test_no_alias_hides_a_backend_whose_name_a_metric_relies_on(fake, taken):
+    needs = [Parsed(Captions(), taken)]
+    bound, (problem,) = bind(needs, {taken: f"{fake[0]}:Parser"})
+    assert not bound
+    assert problem.what == f"parser {taken!r}: a backend has this name, and may not stand for another"
+    assert "--backend mine=SPEC" in problem.cure
+    assert bind([Parsed(Captions(), "scenes_parser")], {"scenes_parser": "scenes_parser"})[1] == []
 
 
 def test_a_file_backend_has_its_digest_in_its_fingerprint(fake):

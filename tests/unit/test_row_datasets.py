@@ -158,6 +158,21 @@ def test_a_folder_as_on_the_hub_has_splits(tmp_path):
     assert len(Hf(str(tmp_path / "plain"), split="val").load()) == 2
 
 
+def test_one_file_has_the_split_that_its_name_states(tmp_path):
+    path = str(table(tmp_path / "data" / "test-00000-of-00001.parquet", 2))
+    assert len(Hf(path, split="test").load()) == 2
+    with pytest.raises(UsageError, match=r"no split 'train'(.|\n)*it has: test"):
+        Hf(path, split="train").load()
+    with pytest.raises(UsageError, match="no splits: leave split out"):
+        Hf(str(table(tmp_path / "x.parquet", 2)), split="train").load()
+
+
+def test_a_file_that_is_not_there_is_not_looked_for_on_the_hub():
+    for name in ("gone.parquet", "some/gone.arrow"):
+        with pytest.raises(MissingPart, match=f"there is no file or folder {name}"):
+            Hf(name).load()
+
+
 def test_columns_can_be_named_and_a_wrong_name_lists_those_there_are(tmp_path):
     path = table(tmp_path / "x.parquet", photo=[png("red")] * 6, alt=["x"] * 6, kind=["a", "b"] * 3, uid=list("abcdef"))
     samples = Hf(str(path), image="photo", field="alt, caption", id_field="uid", tags="kind").load()

@@ -10,6 +10,7 @@ import pytest
 
 from capbench.backends.spacy_parser import SpacyParser, pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas
+from capbench.backends.spacy_parser.rules import elements
 from capbench.errors import CapbenchError, MissingPart
 from capbench.protocols import Elements
 from capbench.testing import check_backend
@@ -135,7 +136,7 @@ def test_a_text_that_spacy_cannot_hold_is_a_failure_with_its_length(session):
 @pytest.mark.parametrize("text", [
     "\ud800 a dog", "a dog\x07\x1b[31m", "🐶" * 50, "(((((" * 200, "of of of of", "with it in the the", "dog " * 10_000,
     "<script>alert(1)</script> on a wall", "a̷ d̷o̷g̷", "一只狗在草地上", "its their his", "front of top of side", "and and , and",
-    "which that who is being been", "no no without", "a dog with it and " * 1_500, "a cat and a dog near " * 500, "covered covered covered", "-", "t-", "-shirt", "on on on", "ing",
+    "which that who is being been", "no no without", "a dog with it and " * 1_500, "it " * 12_500, "which that who " * 3_000, "a cat and a dog near " * 500, "covered covered covered", "-", "t-", "-shirt", "on on on", "ing",
 ])  # fmt: skip
 def test_hostile_texts_are_read_and_change_nothing_else(session, text):
     before = session.parse(["a man riding a brown horse"])
@@ -143,6 +144,30 @@ def test_hostile_texts_are_read_and_change_nothing_else(session, text):
     assert isinstance(hostile, Elements)
     assert all(name for name in hostile.objects)
     assert [after] == before
+
+
+class Counting(Lemmas):
+    """Base forms that count how often a noun is asked for."""
+
+    def __init__(self, lemmas):
+        self.lemmas, self.asked = lemmas, 0
+
+    def noun(self, word):
+        self.asked += 1
+        return self.lemmas.noun(word)
+
+    def __getattr__(self, name):
+        return getattr(self.lemmas, name)
+
+
+@pytest.mark.parametrize("text", ["a cat has it. ", "a photo of it with its dog ", "its cat sees it and "])
+def test_what_a_pronoun_costs_does_not_grow_with_the_text(session, text):
+    asked = []
+    for times in (100, 400):
+        counting = Counting(session.lemmas)
+        elements(session.nlp((text * times).strip()), counting)
+        asked.append(counting.asked / times)
+    assert asked[1] < 1.2 * asked[0]
 
 
 def test_the_backend_keeps_the_promises_of_its_kind():

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import capbench
 from capbench import plugins, sweep_text, sweeps
 from capbench.errors import MissingPart, UsageError
 from capbench.sweeps import dominates
+from capbench.types import Generation
 
 METRICS = ["cider", "clipscore", "rouge_l"]
 CLIP = {"clip": "scenes"}
@@ -36,6 +37,18 @@ def test_each_point_is_the_run_that_one_would_make_by_hand(world):
     assert alone.folder == point.run.folder
     assert [s.value for s in alone.summaries] == [s.value for s in point.run.summaries]
     assert len(list(root.glob("*/*/run.json"))) == 6
+
+
+def test_the_first_point_is_made_as_its_settings_say_too(tmp_path):
+    options = {"limit": 12, "runs": tmp_path}
+    made = sweeps.sweep("speaker", "scenes", {"temperature": [0.9, 0.0], "generation.seed": [3]}, ["cider", "rouge_l"], **options)
+    for point in made.points:
+        asked = Generation(**dict(point.point.settings))
+        alone = capbench.run("speaker", "scenes", ["cider"], generation=asked, **options)
+        assert point.run.record.identity.generation == asdict(asked)
+        assert alone.folder == point.run.folder
+    texts = [[c.text for c in point.run.captions] for point in made.points]
+    assert texts[0] != texts[1]  # a warm speaker slips
 
 
 def test_again_it_computes_nothing_and_a_wider_one_only_what_is_new(world):

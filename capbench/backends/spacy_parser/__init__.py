@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -11,13 +11,15 @@ from typing import Any, ClassVar
 from capbench.backends.spacy_parser import pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas, lemmas_of
 from capbench.backends.spacy_parser.rules import elements
-from capbench.errors import MissingPart
+from capbench.backends.spacy_parser.workers import MOST, WORTH, Workers, cores
+from capbench.errors import MissingPart, UsageError
 from capbench.languages import readable
 from capbench.protocols import Elements, Problem
 from capbench.types import Failure
 
 RULES = 1  # raised when the same tree can give other elements
 BATCH = 256
+CHUNK = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class SpacyParser:
 
     pipeline: an installed package with an English pipeline of spaCy, or a folder that ``nlp.to_disk`` wrote; it
     needs a tagger, a dependency parser and the rule lemmatizer. batch: texts that go through it together.
+    workers: processes that share the texts of a call which is long enough to be worth their start, 1 for this one
+    alone, 0 for one a core and at most 8. Neither can change an element.
     """
 
     name: ClassVar[str] = "spacy"
@@ -33,6 +37,18 @@ class SpacyParser:
 
     pipeline: str = pipeline.DEFAULT
     batch: int = field(default=BATCH, metadata={"signed": False})
+    workers: int = field(default=0, metadata={"signed": False})
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.workers < 0:
+            raise UsageError(
+                f"spacy(batch={self.batch}, workers={self.workers}): batch is 1 or more, workers 0 or more"
+            )
+
+    @property
+    def chunk(self) -> int:
+        """Texts a cache commit: a few seconds of work, so that they can be shared."""
+        return CHUNK
 
     def fingerprint(self) -> str:
         """spacy/LIBRARY/PIPELINE-VERSION@DIGEST/RULES; the digest is of weights, tables and tokenizer."""
@@ -66,8 +82,15 @@ class SpacyParser:
         problem = self.check()
         if problem is not None:
             raise MissingPart(problem.what, problem.cure)
-        nlp = pipeline.find(self.pipeline).load()
-        yield ParserSession(nlp, lemmas_of(nlp, words.PLURALS), self.batch)
+        found = pipeline.find(self.pipeline)
+        nlp = found.load()
+        lemmas = lemmas_of(nlp, words.PLURALS)
+        count = self.workers or min(cores(), MOST)
+        if count == 1:
+            yield ParserSession(nlp, lemmas, self.batch)
+            return
+        with closing(Workers(count - 1, [str(found.folder.resolve()), str(self.batch)])) as workers:
+            yield ParserSession(nlp, lemmas, self.batch, workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +100,7 @@ class ParserSession:
     nlp: Any
     lemmas: Lemmas
     batch: int
+    workers: Workers | None = None
 
     def parse(self, texts: Sequence[str]) -> list[Elements | Failure]:
         """One Elements a text; a text without words has none, one that spaCy cannot hold is a Failure."""
@@ -87,6 +111,13 @@ class ParserSession:
             if len(text) > longest:
                 known[text] = Failure(f"a text of {len(text)} characters; spaCy reads at most {longest}")
         missing = [text for text in dict.fromkeys(read) if text not in known]
-        docs = self.nlp.pipe(missing, batch_size=self.batch)
-        known |= {text: elements(doc, self.lemmas) for text, doc in zip(missing, docs, strict=True)}
+        if self.workers is None or sum(map(len, missing)) < WORTH:
+            made = self._made(missing)
+        else:
+            made = self.workers.parse(missing, self._made)
+        known |= dict(zip(missing, made, strict=True))
         return [known[text] for text in read]
+
+    def _made(self, texts: Sequence[str]) -> list[Elements]:
+        """The elements of texts in this process."""
+        return [elements(doc, self.lemmas) for doc in self.nlp.pipe(texts, batch_size=self.batch)]

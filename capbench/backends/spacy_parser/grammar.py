@@ -8,7 +8,7 @@ from capbench.backends.spacy_parser import words
 
 Token = Any  # spacy.tokens.Token: spaCy is not needed to import this module
 NOUNS = ("NOUN", "PROPN")
-LONGEST_LIST = 30  # what is said of every word of a list would grow with the square of a hostile one
+LONGEST_LIST = 30  # and longest chain: what is said of every word would grow with the square of a hostile one
 
 
 def joined(token: Token) -> list[Token]:
@@ -43,7 +43,9 @@ def is_passive(verb: Token) -> bool:
 
 def relative(verb: Token) -> Token | None:
     """The noun that a relative clause belongs to, for a verb inside it."""
-    while verb.dep_ in ("conj", "xcomp", "ccomp"):
+    for _ in range(LONGEST_LIST):
+        if verb.dep_ not in ("conj", "xcomp", "ccomp"):
+            break
         verb = verb.head
     return verb.head if verb.dep_ in ("relcl", "acl") else None
 
@@ -53,9 +55,11 @@ def gap(token: Token) -> list[Token]:
     verb = token
     while verb.dep_ in ("prep", "prt", "advmod") and verb.head.i != verb.i:
         verb = verb.head
-    noun = relative(verb)
-    own = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in words.RELATIVES]
-    if noun is None or not own or verb.dep_ not in ("relcl", "acl"):
+    noun = verb.head if verb.dep_ in ("relcl", "acl") else None
+    if noun is None:
+        return []
+    own = (c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.lower_ not in words.RELATIVES)
+    if next(own, None) is None:
         return []
     if token.i == verb.i and any(child.dep_ in ("prep", "prt") for child in verb.children):
         return []

@@ -37,6 +37,8 @@ class Relations:
         self.things, self.lemmas = things, things.lemmas
         self.subjects = Subjects(things)
         self.said: list[Relation] = []
+        self._known: set[tuple[int, str, int]] = set()
+        self._having: dict[int, Thing] = {}  # the last that has a thing or is "with" it, by the thing's place
         self._better: set[tuple[int, int]] = set()  # whose "have" or "with" another relation says better
         for token in things.doc:
             if token.dep_ in ("prep", "agent", "prt") or (token.dep_ == "advmod" and token.pos_ == "ADP"):
@@ -56,16 +58,22 @@ class Relations:
         """Every subject with every object, but nothing with itself."""
         for subject in subjects:
             for other in others:
-                made = Relation(subject, relation, other)
-                if subject is not other and made not in self.said:
-                    self.said.append(made)
+                if subject is not other and (subject.noun.i, relation, other.noun.i) not in self._known:
+                    self._add(Relation(subject, relation, other))
+
+    def _add(self, made: Relation) -> None:
+        """Say one."""
+        self.said.append(made)
+        self._known.add((made.subject.noun.i, made.words, made.object.noun.i))
+        if made.words in ("with", "have"):
+            self._having[made.object.noun.i] = made.subject
 
     def _mutually(self, subjects: list[Thing], relation: str) -> None:
         """Say "looking at each other": each of two things the other, and things of one noun one another."""
         for one in subjects:
             for other in subjects:
                 if one is not other or len(subjects) == 1:
-                    self.said.append(Relation(one, relation, other))
+                    self._add(Relation(one, relation, other))
 
     # prepositions
 
@@ -131,10 +139,11 @@ class Relations:
             if head.head.i == head.i:
                 return None, between
             head = head.head
-        for particle in head.children:
-            near = particle.i == last.i - 1 and particle.lower_ not in {*words.UNSAID_PARTICLES, *between}
-            if near and particle.dep_ in ("prt", "advmod") and particle.pos_ in ("ADP", "ADV"):
-                between.insert(0, particle.lower_)
+        particle = token.doc[last.i - 1] if last.i else last
+        near = particle.i != head.i and particle.head.i == head.i
+        if near and particle.dep_ in ("prt", "advmod") and particle.pos_ in ("ADP", "ADV"):
+            said = {*words.UNSAID_PARTICLES, *between}
+            between = between if particle.lower_ in said else [particle.lower_, *between]
         return head, between
 
     def _can_anchor(self, token: Token) -> bool:
@@ -168,17 +177,12 @@ class Relations:
         said_of: list[Thing] = []
         if anchor is not None:
             said_of = self.subjects.of(anchor) if self.subjects.is_action(anchor) else self.things.of(anchor)
-        for thing in said_of or self._last(token):
-            for one in reversed(self.said):
-                if one.object is thing and one.words in ("with", "have"):
-                    self._better |= {(one.subject.noun.i, other.noun.i) for other in said_of or [thing]}
-                    return [one.subject]
+        for thing in said_of or self.things.last_before(token):
+            owner = self._having.get(thing.noun.i)
+            if owner is not None:
+                self._better |= {(owner.noun.i, other.noun.i) for other in said_of or [thing]}
+                return [owner]
         return self.things.before(token, {thing.noun.i for thing in said_of})
-
-    def _last(self, token: Token) -> list[Thing]:
-        """The thing named last before a word."""
-        places = [thing.noun.i for thing in self.things if thing.noun.i < token.i]
-        return [self.things.by_place[places[-1]]] if places else []
 
     def _of(self, token: Token) -> None:
         """A noun "of" another: its part, what it holds, or what it shows."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from capbench.backends.spacy_parser import words
@@ -71,12 +73,41 @@ class Things:
 
         but: places of nouns that it cannot stand for. A picture ("a close-up shot of ...") is none that it stands for.
         """
-        places = [place for place in sorted(self.by_place) if place < token.i and place not in but]
-        real = [place for place in places if self.lemmas.noun(self.doc[place].text) not in words.PICTURES] or places
-        if not real:
-            return []
-        start = token.sent.start if real[-1] >= token.sent.start else self.doc[real[-1]].sent.start
-        return [self.by_place[next(place for place in real if place >= start)]]
+        for places in (self._seen, self._places):
+            last = bisect_left(places, token.i) - 1
+            while last >= 0 and places[last] in but:
+                last -= 1
+            if last >= 0:
+                start = self._sentence(token.i)
+                first = bisect_left(places, start if places[last] >= start else self._sentence(places[last]))
+                while places[first] in but:
+                    first += 1
+                return [self.by_place[places[first]]]
+        return []
+
+    def last_before(self, token: Token) -> list[Thing]:
+        """The thing named last before a word."""
+        last = bisect_left(self._places, token.i) - 1
+        return [self.by_place[self._places[last]]] if last >= 0 else []
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """The places of all things in order; asked for when all are known."""
+        return sorted(self.by_place)
+
+    @cached_property
+    def _seen(self) -> list[int]:
+        """The same without pictures."""
+        return [place for place in self._places if self.lemmas.noun(self.doc[place].text) not in words.PICTURES]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where sentences begin."""
+        return [sentence.start for sentence in self.doc.sents]
+
+    def _sentence(self, place: int) -> int:
+        """Where the sentence of a word begins."""
+        return self._starts[bisect_right(self._starts, place) - 1]
 
     def _is_head(self, token: Token) -> bool:
         """Whether a word names a thing by itself."""

@@ -19,7 +19,7 @@ class ItemDialog {
   open(items, at, from) {
     Object.assign(this, { items, at, from });
     this.show();
-    this.node.showModal();
+    if (!this.node.open) this.node.showModal();
   }
 
   step(by) {
@@ -67,13 +67,14 @@ function cardOf(view, s, item) {
   const found = view.elements[s]?.[item];
   const choices = view.candidates[s]?.[item];
   const painted = view.paintings[s]?.[item];
+  const judged = view.judged[s]?.[item];
   const said = captions.map((text, n) => (text !== null && found && n === 0 ? markedCaption(text, found) : text === null ? make('p', { class: 'none' }, `no caption: ${visible(reasonOf(view, s, item))}`) : words(text, 'p', { class: 'caption' })));
   const scores = view.board.columns.map((column, k) => [column, k]).filter(([, k]) => view.scores[s][k]).map(([column, k]) => {
     const value = scoreOf(view, s, k, item);
     return make('div', { class: isBest(view, s, k, item) ? 'best' : '' }, make('dt', {}, words(column.label)), make('dd', {}, show(value)));
   });
   return make('article', { class: 'card' },
-    make('h3', { class: 'who' }, mark(s), words(view.board.lines[s].label)), said.length ? said : make('p', { class: 'none' }, 'this run keeps no captions'), found ? elementsOf(found) : null, choices?.length ? candidatesOf(choices) : null, painted?.length ? paintingsOf(view, view.board.lines[s].label, painted) : null, make('dl', {}, scores));
+    make('h3', { class: 'who' }, mark(s), words(view.board.lines[s].label)), said.length ? said : make('p', { class: 'none' }, 'this run keeps no captions'), found ? elementsOf(found) : null, choices?.length ? candidatesOf(choices) : null, judged?.length ? judgedOf(judged) : null, painted?.length ? paintingsOf(view, view.board.lines[s].label, painted) : null, make('dl', {}, scores));
 }
 
 function isBest(view, s, k, item) {

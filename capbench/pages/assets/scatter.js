@@ -19,7 +19,8 @@ function scatterSection(board, id, given = { axes: [], near: [] }) {
     const near = state.x === begun.x && state.y === begun.y ? given.near : [];
     figure.replaceChildren(plotOf(board, both, best, near, state, Math.max(300, figure.clientWidth || 720)));
     const rest = best.length === both.length ? '. Nobody is beaten in both.' : best.length === 1 ? ', best by both.' : '. Each of the others is beaten in both by one of these.';
-    front.replaceChildren(make('b', {}, 'Pareto front: '), ...best.flatMap((i, n) => [n ? ', ' : '', words(board.lines[i].label)]), rest);
+    const between = best.some((i) => board.lines[i].label.includes(',')) ? '; ' : ', ';
+    front.replaceChildren(make('b', {}, 'Pareto front: '), ...best.flatMap((i, n) => [n ? between : '', words(board.lines[i].label)]), rest);
   };
   const names = usable.map((k) => [k, `${visible(board.columns[k].label)} [${board.columns[k].note}]`]);
   const bar = make('div', { class: 'bar' },

@@ -8,6 +8,10 @@ function start({ view }) {
   const all = [parts.scores, images.node, bagsSection(view, open), parts.plot, parts.disagree, parts.signatures].filter(Boolean);
   const main = make('main', { id: 'main' }, all);
   document.body.append(headerOf(view.board.benchmark, aboutBoard(view.board), linksTo(all)), main, dialog.node, footer());
-  const linked = /^#image-(\d+)$/.exec(location.hash);
-  if (linked && Number(linked[1]) < view.ids.length) open(view.ids.map((_, item) => item), Number(linked[1]), images.list.box);
+  const linked = () => {
+    const found = /^#image-(\d+)$/.exec(location.hash);
+    if (found && Number(found[1]) < view.ids.length) open(view.ids.map((_, item) => item), Number(found[1]), images.list.box);
+  };
+  addEventListener('hashchange', linked);
+  linked();
 }

@@ -1,0 +1,1 @@
+"""Judges: backends that are asked in words and answer in words."""
