@@ -63,7 +63,9 @@ def problems(captioner: Any, benchmark: Benchmark, given: Facts, params: Generat
         return []
     found = []
     if given.ids and not any(given.images):
-        found.append(Problem("there is no picture to describe: the benchmark has none", "give the folder: --images DIR"))
+        found.append(
+            Problem("there is no picture to describe: the benchmark has none", "give the folder: --images DIR")
+        )
     if benchmark.context and (twice := repeated(given.bag_sets[benchmark.context])):
         what = f"{twice!r} is in several bags of {benchmark.context!r}: which are the other pictures it is told from?"
         found.append(Problem(f"benchmark {benchmark.name}: {what}", "context= wants bags in which each item is once"))

@@ -41,7 +41,9 @@ def test_each_point_is_the_run_that_one_would_make_by_hand(world):
 
 def test_the_first_point_is_made_as_its_settings_say_too(tmp_path):
     options = {"limit": 12, "runs": tmp_path}
-    made = sweeps.sweep("speaker", "scenes", {"temperature": [0.9, 0.0], "generation.seed": [3]}, ["cider", "rouge_l"], **options)
+    made = sweeps.sweep(
+        "speaker", "scenes", {"temperature": [0.9, 0.0], "generation.seed": [3]}, ["cider", "rouge_l"], **options
+    )
     for point in made.points:
         asked = Generation(**dict(point.point.settings))
         alone = capbench.run("speaker", "scenes", ["cider"], generation=asked, **options)
