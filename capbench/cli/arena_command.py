@@ -80,6 +80,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     """
     from capbench import arena
     from capbench.arena import text
+    from capbench.errors import BadData, Fault
     from capbench.pages.arena import write_arena
     from capbench.store import pick_run, place_for, write_file
 
@@ -92,6 +93,10 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     if save:
         arena.write(verdicts.rows, Path(save))
     contests, swaps = arena.contests_of(verdicts.rows, contradictory)
+    if not contests:
+        raise BadData(
+            "no contest is left to rank by:", [Fault(why, f"{n} pairs") for why, n in verdicts.unread.items()]
+        )
     ranking = arena.rank(contests, anchor=anchor, resamples=resamples, seed=seed)
     counts = {name: sum(v.judge == name for v in verdicts.rows) for name in verdicts.judges}
     elo = arena.elo(contests, seed=seed) if with_elo else {}

@@ -76,6 +76,14 @@ def test_what_is_refused(capbench, words, code, said):
     assert said in made.err
 
 
+def test_nothing_left_to_rank_by_is_said_with_the_reasons(capbench, here):
+    rows = [{"item": "1", "a": "x", "b": "y", "winner": "a", "judge": "j", "first": first} for first in "ab"]
+    (here / "c.jsonl").write_text("".join(json.dumps({**row, "winner": row["first"]}) + "\n" for row in rows))
+    assert capbench("arena", "c.jsonl").code == 0
+    refused = capbench("arena", "c.jsonl", "--contradictory", "drop")
+    assert (refused.code, refused.err) == (4, "capbench: no contest is left to rank by:\n")
+
+
 def test_a_judge_is_asked_about_runs(capbench, here):
     for captioner in ("speaker", "speaker(flaw='no_colour')"):
         assert capbench("run", captioner, "-b", "scenes", "-n", 12, "-m", "rouge_l").code == 0
