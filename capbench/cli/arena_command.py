@@ -94,9 +94,9 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         arena.write(verdicts.rows, Path(save))
     contests, swaps = arena.contests_of(verdicts.rows, contradictory)
     if not contests:
-        raise BadData(
-            "no contest is left to rank by:", [Fault(why, f"{n} pairs") for why, n in verdicts.unread.items()]
-        )
+        dropped = sum(swap.outcome == "contradictory" for swap in swaps)
+        reasons = {**verdicts.unread, **({"contradictory after the swap, and dropped": dropped} if dropped else {})}
+        raise BadData("no contest is left to rank by:", [Fault(why, f"{n} pairs") for why, n in reasons.items()])
     ranking = arena.rank(contests, anchor=anchor, resamples=resamples, seed=seed)
     counts = {name: sum(v.judge == name for v in verdicts.rows) for name in verdicts.judges}
     elo = arena.elo(contests, seed=seed) if with_elo else {}
