@@ -76,6 +76,41 @@ def test_what_is_refused(capbench, words, code, said):
     assert said in made.err
 
 
+def test_nothing_left_to_rank_by_is_said_with_the_reasons(capbench, here):
+    rows = [{"item": "1", "a": "x", "b": "y", "winner": "a", "judge": "j", "first": first} for first in "ab"]
+    (here / "c.jsonl").write_text("".join(json.dumps({**row, "winner": row["first"]}) + "\n" for row in rows))
+    assert capbench("arena", "c.jsonl").code == 0
+    refused = capbench("arena", "c.jsonl", "--contradictory", "drop")
+    assert refused.code == 4
+    assert "no contest is left to rank by:\n  contradictory after the swap, and dropped: 1 pairs" in refused.err
+
+
+def test_a_judge_is_asked_about_runs(capbench, here):
+    for captioner in ("speaker", "speaker(flaw='no_colour')"):
+        assert capbench("run", captioner, "-b", "scenes", "-n", 12, "-m", "rouge_l").code == 0
+    runs = sorted(map(str, (here / "runs" / "scenes").glob("*")))
+    asked = ("arena", *runs, "-b", "scenes", "--judge", "judge", "--backend", "judge=scripted_judge")
+    made = capbench(*asked, "--save", "asked.jsonl", "--json")
+    assert made.code == 0, made.err
+    assert made.data["judges"] == {"scripted_judge()@1.1": 24}
+    assert made.data["contests"] == made.data["swaps"]["contests"] == 12
+    assert capbench("arena", "asked.jsonl", "--json").out == made.out
+    assert capbench(*asked, "-n", 5, "--json").data["items"] == 5
+    for words, said in (
+        (("--by", "rouge_l"), "with --by nobody is asked"), (("--rubric", "clair"), "clair is not of two captions"),
+        (("--replay", "absent.jsonl"), "absent.jsonl"),
+    ):  # fmt: skip
+        refused = capbench(*asked, *words)
+        assert refused.code in (2, 3)
+        assert said in refused.err
+    assert "name a judge" in capbench("arena", *runs, "-b", "scenes").err
+    assert (
+        "has other ids, references or pictures"
+        in capbench("arena", *runs, "-b", "scenes-bags", "--judge", "scripted_judge").err
+    )
+    assert "is a run, and runs hold no verdicts" in capbench("arena", *runs, "--judge", "scripted_judge").err
+
+
 def test_metaeval_tells_verdicts_from_judgements(capbench, here):
     made = capbench("metaeval", "v.jsonl", "--people", "ann", "--json")
     assert made.code == 0, made.err
