@@ -18,6 +18,12 @@ from capbench.metrics.spice import WANTED, Spice
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests of the second environment say what they miss in the first."""
+    if item.get_closest_marker("torch") is not None and importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed: make test-torch VENV=... runs this test")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_world(tmp_path_factory):
     """A cache that only this test run uses; set for child processes too."""

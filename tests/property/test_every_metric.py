@@ -5,11 +5,14 @@ import hashlib
 import io
 import json
 import sys
+import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -131,7 +134,22 @@ def test_cider_with_the_frequencies_of_coco():
 MODELS = {
     "open_clip": "open_clip_folder", "hf": "clip_folder", "onnx": "export_folder", "diffusers": "painter_folder",
 }  # fmt: skip  # small seeded ones
-SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys([*MODELS, "lpips", "judge_hf"], pytest.mark.torch)
+SLOW_MARKS = {"ptb_java": pytest.mark.java} | dict.fromkeys(
+    [*MODELS, "lpips", "judge_hf", "sentences"], pytest.mark.torch
+)
+ELSEWHERE = {
+    "recorded_judge",
+    "factual",
+}  # replies that were recorded; a model trained in tests/unit/test_factual_parser.py
+
+
+def pixel():
+    sink = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(sink, "PNG")
+    return sink.getvalue()
+
+
+PIXEL = pixel()
 
 
 def painting(key, _attempt, _body):
@@ -142,8 +160,8 @@ def painting(key, _attempt, _body):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends") if n != "recorded_judge"]
-)  # it has the replies that were recorded, and no others
+    "name", [pytest.param(n, marks=SLOW_MARKS.get(n, ())) for n in own("backends") if n not in ELSEWHERE]
+)
 def test_backend(name, request):
     spec = name
     if name == "gallery":
@@ -193,10 +211,18 @@ def captioner_spec(name, tmp_path, url_spec):
     return url_spec if name == "chat" else name
 
 
-@pytest.mark.parametrize("name", own("captioners"))
-def test_captioner(name, tmp_path, loopback):
+CAPTIONERS = {"hf": "blip", "open_clip": "coca"}  # small seeded models; vllm has a stand-in in tests/unit
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.torch if n in CAPTIONERS else ()) for n in own("captioners") if n != "vllm"],
+)
+def test_captioner(name, tmp_path, loopback, request):
     with loopback.Server() as server:
         spec = captioner_spec(name, tmp_path, f"chat(model='tiny-eyes', url={server.url!r})")
+        if name in CAPTIONERS:
+            spec = f"{name}(model={str(request.getfixturevalue('tiny_captioner')(CAPTIONERS[name]))!r})"
         passed = check_captioner(build("captioners", spec))
     assert {"name is text", "fingerprint is text and stays the same", "nothing is missing"} <= set(passed)
     kinds = {
@@ -205,6 +231,22 @@ def test_captioner(name, tmp_path, loopback):
         "the captioners inside keep their promises",
     }
     assert kinds & set(passed)
+
+
+def spec_of_files(name, folder):
+    """A data set whose pictures lie inside files."""
+    if name == "webdataset":
+        with tarfile.open(folder / "x.tar", "w") as shard:
+            for key, data in (("a.png", PIXEL), ("a.txt", b"x"), ("b.png", PIXEL), ("b.txt", b"y")):
+                entry = tarfile.TarInfo(key)
+                entry.size = len(data)
+                shard.addfile(entry, io.BytesIO(data))
+        return f"webdataset(path={str(folder)!r})"
+    rows = {"image": [{"bytes": PIXEL, "path": f"{k}.png"} for k in "ab"], "text": ["x", "y"]}
+    if name == "img2dataset":
+        rows = {"jpg": [PIXEL] * 2, "caption": ["x", "y"], "key": ["a", "b"], "status": ["success"] * 2}
+    pq.write_table(pa.table(rows), folder / "00000.parquet")
+    return f"{name}({'source' if name == 'hf' else 'path'}={str(folder)!r})"
 
 
 def dataset_spec(name, tmp_path):
@@ -237,7 +279,7 @@ def dataset_spec(name, tmp_path):
         template = {"condition": "with a dog", "reference": one, "target": two, "gallery": [three, four]}
         (tmp_path / "change_object.json").write_text(json.dumps([template]))
         return f"genecis(annotations='{tmp_path / 'change_object.json'}', images={str(tmp_path)!r})"
-    return "scenes(n=14)" if name == "scenes" else name
+    return "scenes(n=14)" if name == "scenes" else spec_of_files(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", own("datasets"))

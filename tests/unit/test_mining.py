@@ -179,7 +179,7 @@ def test_ids_that_are_numbers_are_written_as_numbers(scenes, tmp_path):
         ({"least": {3: 1.5, 5: 1.5}}, UsageError, "no bag comes out of 70 images"),
         ({"sizes": (71,)}, UsageError, "no bag comes out of 70 images"),
         ({"encoder": "clipp"}, MissingPart, "no backend is called 'clipp'"),
-        ({"text_encoder": "ptb"}, MissingPart, "'ptb' is a tokenizer, and a encoder is needed"),
+        ({"text_encoder": "ptb"}, MissingPart, "'ptb' is a tokenizer, and an encoder is needed"),
     ],
 )
 def test_what_cannot_be_mined_is_said(scenes, tmp_path, fields, error, words):

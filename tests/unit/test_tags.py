@@ -113,7 +113,9 @@ def test_every_form_gives_dotted_tags(tmp_path, content):
 def test_rows_of_one_picture_agree_in_their_tags(tmp_path):
     rows = "id,caption,kind\na,x,p\nb,y,q\na,z,{}\n"
     assert tags(Folder(put(tmp_path, rows.format("p")), tags="kind").load())["a"] == {"kind": "p"}
-    with pytest.raises(BadData, match=r"line 4: id 'a' has another picture, split or tag here than at .* line 2"):
+    with pytest.raises(
+        BadData, match=r"line 4: id 'a' has another picture, split, tag or region here than at .* line 2"
+    ):
         Folder(put(tmp_path, rows.format("q")), tags="kind").load()
 
 
