@@ -77,7 +77,7 @@ def from_session(
 def from_open(
     held: Batcher, requests: Sequence[Request], params: Generation, keep: Keep, *, proven: bool, retried: bool
 ) -> list[Caption]:
-    """As ``from_session``, of a session that is open already and stays so; how large its batches may be is remembered."""
+    """As ``from_session``, of a session that is open and stays so; how large its batches may be is remembered."""
     made: list[Caption] = []
     with Patience(held.name) as patience, progress(len(requests), f"captions by {held.name}") as bar:
 
@@ -209,6 +209,11 @@ class Batcher:
             elif request.image is not None and not request.image.digest and not partly:
                 captions.append(unreadable(request))
         return captions
+
+
+def unlike(made: Sequence[Caption], failed: Mapping[tuple[str, int], str]) -> list[Caption]:
+    """Captions that say more than the failures in whose place they were made. failed: (id, sample) -> reason."""
+    return [c for c in made if c.text is not None or failed.get((c.id, c.sample)) != c.reason]
 
 
 def unreadable(request: Request) -> Caption:

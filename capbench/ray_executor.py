@@ -189,7 +189,9 @@ class Captioning:
         """An open session as an actor holds it: a batch that was too large for it makes all later ones smaller."""
         return Batcher(self.part.name, session, getattr(self.part, "batch", BATCH))
 
-    def answers(self, held: Batcher, requests: Sequence[Request], *, proven: bool) -> tuple[list[Any], Exception | None]:
+    def answers(
+        self, held: Batcher, requests: Sequence[Request], *, proven: bool
+    ) -> tuple[list[Any], Exception | None]:
         """The captions of a batch, and what ended it early."""
         made: list[Caption] = []
         try:
