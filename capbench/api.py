@@ -169,13 +169,22 @@ def recorded(parts: Sequence[Part], replay: str) -> dict[str, str]:
     """
     if not replay:
         return {}
+    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges_of(parts, "replay")}
+
+
+def judges_of(parts: Sequence[Part], purpose: str) -> set[str]:
+    """The judges that metrics name. purpose: what is to be done with their replies.
+
+    Raises:
+        UsageError: no metric has a judge.
+    """
     needs = closure(need for part in parts for need in part.needs.values())
     judges = {need.backend for need in needs if is_derived(need) and need.backend_kind == "judge"}
     if not judges:
         raise UsageError(
-            "no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\""
+            f"no metric asks a judge, so there is nothing to {purpose}", "name one: -m \"judge(rubric='clair')\""
         )
-    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges}
+    return judges
 
 
 def score(  # noqa: PLR0913 -- one parameter for each option of the command
