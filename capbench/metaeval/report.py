@@ -13,8 +13,9 @@ from capbench.metaeval.agreement import STATISTICS, Evaluation, Result
 
 TITLES = {"tau_b": "tau-b", "tau_c": "tau-c", "pearson": "Pearson", "spearman": "Spearman"}
 LEGEND = (
-    "Brackets: 95% bootstrap interval over images ([-]: fewer than 10). A shared rank: the paired difference is not "
-    "significant at 95%, uncorrected. Where less is better, the sign of the score is turned."
+    "Brackets: 95% bootstrap interval over images ([-]: fewer than 10). Rank: one more than the number of metrics that "
+    "agree better beyond chance (paired difference, 95%, uncorrected). Where less is better, the sign of the score is "
+    "turned."
 )
 
 
