@@ -129,6 +129,11 @@ class Tokens:
         return Words.of([() if isinstance(value, Failure) else value for value in values])
 
 
+def words_of_both(tokenizer: str) -> dict[str, Need]:
+    """What metrics of word overlap need: the words of the captions and of the references."""
+    return {"candidates": Tokens(Captions(), tokenizer), "references": Tokens(References(), tokenizer)}
+
+
 @dataclass(frozen=True, slots=True)
 class Vector:
     """One unit vector (float32) and whether its text was truncated."""
