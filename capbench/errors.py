@@ -15,7 +15,7 @@ Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,16 @@ class UsageError(CapbenchError):
     """The words of the call are wrong: an unknown name, a bad parameter."""
 
     exit_code = 2
+
+
+def check_choice(part: str, field: str, value: str, known: Collection[str]) -> None:
+    """Refuse a value of a part's field that is none of those it takes.
+
+    Raises:
+        UsageError: with those that it takes.
+    """
+    if value not in known:
+        raise UsageError(f"{part}: {field} is one of {', '.join(known)}, not {value!r}")
 
 
 class MissingPart(CapbenchError):

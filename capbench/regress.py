@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from capbench import paired, store
+from capbench import paired, run_folders, store
 from capbench.compare import Comparison, Line, compare_sides
 from capbench.errors import BadData, CheckFailed, Fault, NotComparable, UsageError
 from capbench.leaderboard import ENTRY_FILES, entry_files
@@ -188,7 +188,7 @@ def has_baseline(place: Path, run: Path) -> bool:
 def alike(place: Path, record: store.Record) -> list[Path]:
     """The entries below a folder that are of the same benchmark and label."""
     wanted_key = record.label, record.identity.benchmark
-    found = store.finished_runs(store.find_runs(place))
+    found = run_folders.finished_runs(run_folders.find_runs(place))
     return [folder for folder, other in found if (other.label, other.identity.benchmark) == wanted_key]
 
 

@@ -82,7 +82,8 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from capbench.arena import text
     from capbench.errors import BadData, Fault
     from capbench.pages.arena import write_arena
-    from capbench.store import pick_run, place_for, write_file
+    from capbench.run_folders import pick_run
+    from capbench.store import place_for, write_file
 
     for target in filter(None, (html, csv_file, save)):
         place_for(Path(target))
@@ -137,9 +138,10 @@ def gathered(sources: Sequence[str], by: str, root: Path) -> Verdicts:
     """The verdicts of files, or those that a column makes of runs."""
     from capbench import arena, store
     from capbench.errors import UsageError
+    from capbench.run_folders import pick_run
 
     if by:
-        return arena.by_metric([store.pick_run(word, root) for word in sources], by)
+        return arena.by_metric([pick_run(word, root) for word in sources], by)
     folders = [word for word in sources if (Path(word) / store.RUN).exists()]
     if folders:
         raise UsageError(

@@ -52,8 +52,9 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from pathlib import Path
 
     from capbench import regress, regress_text, store
+    from capbench.run_folders import pick_run
 
-    folder, place = store.pick_run(run, Path(root)), Path(baseline)
+    folder, place = pick_run(run, Path(root)), Path(baseline)
     options: dict[str, Any] = {
         "allow": allowed(allowances), "columns": columns, "alpha": alpha, "max_missing": max_missing,
         "resamples": resamples, "seed": seed,
@@ -61,7 +62,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     report = None
     try:
         if not update or regress.has_baseline(place, folder):
-            known = regress.find_baseline(place, folder) if place.exists() else store.pick_run(baseline, Path(root))
+            known = regress.find_baseline(place, folder) if place.exists() else pick_run(baseline, Path(root))
             report = regress.regress(known, folder, **options)
     except BadData as error:  # a baseline that cannot be read, or not any more, may be replaced
         if not update:

@@ -6,30 +6,14 @@ import json
 
 import click
 
-from capbench.cli.shared import (
-    backend_option,
-    bindings,
-    by_option,
-    echo,
-    executor_of,
-    executor_options,
-    json_option,
-    lang_option,
-    metric_option,
-    missing_option,
-    numbers_table,
-    replay_option,
-    tell,
-)  # fmt: skip
+from capbench.cli.shared import bindings, echo, executor_of, numbers_table, result_options, scoring_options, tell
 
 
 @click.command("score")
 @click.argument("predictions")
 @click.argument("references")
 @click.option("--images", default="", metavar="DIR", help="The pictures, for metrics that look at them.")
-@metric_option
-@backend_option
-@lang_option
+@scoring_options
 @click.option("--field", default="", metavar="KEY", help="Where the captions are, as in outputs.blip2.")
 @click.option(
     "--samples",
@@ -40,11 +24,7 @@ from capbench.cli.shared import (
 )
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
-@replay_option
-@executor_options
-@by_option
-@missing_option
-@json_option
+@result_options
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
     lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, executor: str, address: str,

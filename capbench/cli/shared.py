@@ -93,6 +93,16 @@ def runs_option(command: F) -> F:
     return made
 
 
+def scoring_options(command: F) -> F:
+    """What scores: --metric, --backend and --lang."""
+    return metric_option(backend_option(lang_option(command)))
+
+
+def result_options(command: F) -> F:
+    """How the numbers are made and shown: --replay, --executor and its own, --by, --max-missing and --json."""
+    return replay_option(executor_options(by_option(missing_option(json_option(command)))))
+
+
 def executor_options(command: F) -> F:
     """--executor, --ray-address and --workers."""
     address = click.option(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from capbench import store
+from capbench import run_folders, store
 from capbench.errors import BadData, CapbenchError, UsageError
 from capbench.store import CaptionLog, Identity, Record, Run, Stated
 from capbench.tables import Scored
@@ -259,4 +259,4 @@ def test_runs_are_found_below_a_folder_in_name_order(tmp_path):
     for name in ("b/x", "a/y", "a/x"):
         (tmp_path / name).mkdir(parents=True)
         store.write_record(tmp_path / name, record())
-    assert [str(p.relative_to(tmp_path)) for p in store.find_runs(tmp_path)] == ["a/x", "a/y", "b/x"]
+    assert [str(p.relative_to(tmp_path)) for p in run_folders.find_runs(tmp_path)] == ["a/x", "a/y", "b/x"]
