@@ -53,6 +53,13 @@ def replay_option(command: F) -> F:
     return made
 
 
+def replies_option(command: F) -> F:
+    """--export-replies FILE."""
+    text = "Write all replies of judges to FILE, for --replay."
+    made: F = click.option("--export-replies", "replies", default="", metavar="FILE", help=text)(command)
+    return made
+
+
 def by_option(command: F) -> F:
     """--by TAG."""
     text = "Split the table by a tag of the items, as in domain; the whole comes last."

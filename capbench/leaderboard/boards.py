@@ -12,7 +12,7 @@ from typing import Literal
 from capbench.errors import UsageError
 from capbench.leaderboard import ranking
 from capbench.leaderboard.entries import Entry, chosen_entries, grouped, headline
-from capbench.leaderboard.ranking import Pair
+from capbench.leaderboard.ranking import OutOfOrder, Pair
 from capbench.leaderboard.reported import Reported
 from capbench.types import Summary
 
@@ -95,18 +95,6 @@ class Disagreement:
     columns: tuple[int, ...]
     certain: bool
     opposed: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfOrder:
-    """A system below one that has a worse rank, as places in ``Board.lines``: the order is by value, the rank by tests.
-
-    by: those that are better beyond chance than ``above``, and not than ``below``; never none.
-    """
-
-    above: int
-    below: int
-    by: tuple[int, ...]
 
 
 def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[Board]:
@@ -238,15 +226,7 @@ def disagreements(table: Board) -> list[Disagreement]:
 
 def out_of_order(table: Board) -> list[OutOfOrder]:
     """Every system whose rank is better than that of one above it, with the nearest of these."""
-    better = set(table.columns[0].better_pairs or ())
-    ranks = [line.rank for line in table.lines]
-    found = []
-    for below, rank in enumerate(ranks):
-        above = next((i for i in reversed(range(below)) if ranks[i] > rank), None)
-        if above is not None:
-            by = (k for k in range(len(ranks)) if (k, above) in better and (k, below) not in better)
-            found.append(OutOfOrder(above, below, tuple(by)))
-    return found
+    return ranking.out_of_order([line.rank for line in table.lines], table.columns[0].better_pairs or ())
 
 
 def common_n(board: Board) -> int:
