@@ -40,6 +40,11 @@ def graph(text):
     return found
 
 
+def sets(found):
+    """Elements as graph() gives them."""
+    return {kind: set(getattr(found, kind)) for kind in ("objects", "attributes", "relations")}
+
+
 # text -> things with what is said of each | subject > relation > object
 BY_HAND = {
     # nouns and what they are called
@@ -107,12 +112,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("text", BY_HAND)
 def test_a_sentence_parsed_by_hand(session, text):
-    found, wanted = session.parse([text])[0], graph(BY_HAND[text])
-    assert {
-        "objects": set(found.objects),
-        "attributes": set(found.attributes),
-        "relations": set(found.relations),
-    } == wanted
+    assert sets(session.parse([text])[0]) == graph(BY_HAND[text])
 
 
 def test_a_paragraph_is_read_sentence_by_sentence(session):
@@ -138,6 +138,16 @@ def test_markup_control_tokens_and_emoji_are_not_read(session, text, said):
     found, wanted = session.parse([text, said])
     assert found == wanted
     assert found.objects
+
+
+@pytest.mark.parametrize(("text", "said"), {
+    "children on a multi-colored playground": "child; playground: multi, multi-colored | child > on > playground",
+    "[IMG] a man": "man",
+    "two 1s and a big dog on a wall": "dog: big; wall | dog > on > wall",
+    "a sign with 10s on it": "sign",
+}.items())  # fmt: skip
+def test_a_trait_has_a_letter_or_digit_and_a_name_a_letter(session, text, said):
+    assert sets(session.parse([text])[0]) == graph(said)
 
 
 @pytest.mark.parametrize("text", [

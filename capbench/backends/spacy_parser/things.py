@@ -24,8 +24,8 @@ class Thing:
     traits: list[str] = field(default_factory=list)
 
     def add(self, trait: str) -> None:
-        """Say it once."""
-        if trait and trait != self.name and trait not in self.traits:
+        """Say it once; a hyphen or another mark alone says nothing."""
+        if trait != self.name and trait not in self.traits and any(c.isalnum() for c in trait):
             self.traits.append(trait)
 
 
@@ -41,8 +41,9 @@ class Things:
                 inner = next((o for c in token.children if c.lower == "of" for o in objects(c)), None)
                 if inner is not None:
                     self.stands_for[token.i] = inner
-            if self._is_head(token):
-                self.by_place[token.i] = Thing(token, self._name(token))
+            name = self._name(token) if self._is_head(token) else ""
+            if any(c.isalpha() for c in name):  # not of "1s", whose base form is "1"
+                self.by_place[token.i] = Thing(token, name)
         self.described_by: dict[int, Word] = {}  # a participle at the start -> the noun it describes
         for token in doc:
             self._collect(token)
