@@ -19,7 +19,8 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +99,13 @@ def installed(group: str) -> dict[str, list[EntryPoint]]:
 
 def distribution(entry: EntryPoint) -> str:
     """The name of the package that declares an entry point."""
-    return entry.dist.name if entry.dist is not None else "?"
+    return name_of(entry.dist) if entry.dist is not None else "?"
+
+
+@lru_cache(maxsize=64)
+def name_of(package: Distribution) -> str:
+    """Its name, for which all its metadata is parsed: once for all entry points of a package."""
+    return package.name
 
 
 def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Loaded:
