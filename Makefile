@@ -1,10 +1,10 @@
 # VENV=DIR puts the environment elsewhere; PYTHON=... chooses the interpreter it is made from; PYTEST_WORKERS=N
-# shares the tests among N processes, a file at a time (0: one after the other in one process, as plain pytest does).
+# shares the tests among N processes of one thread each, a file at a time (0: one after the other, as plain pytest does).
 VENV ?= .venv
 PYTHON ?= python3
 PYTEST_WORKERS ?= 2
 RUN = $(VENV)/bin
-PYTEST = $(RUN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 PIP = $(RUN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 DEMO = "speaker" "speaker(flaw='no_colour')" "speaker(flaw='miscount')" "speaker(flaw='invent')" human nearest shuffled constant
 

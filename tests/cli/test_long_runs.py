@@ -85,7 +85,7 @@ def test_five_hundred_pictures_through_all_that_can_go_wrong(loopback, album, tm
         return faults[attempt - 1] if attempt <= len(faults) else "ok"
 
     with loopback.Server(script) as server:
-        spec = f"chat(model='tiny-eyes', url={server.url!r}, concurrency=16, timeout=0.5, attempts=4)"
+        spec = f"chat(model='tiny-eyes', url={server.url!r}, concurrency=16, timeout=2, attempts=4)"
         run = capbench.run(spec, f"folder(images={str(folder)!r})", runs=tmp_path)
     assert [c.id for c in run.captions] == list(captions)
     assert {c.id: c.text for c in run.captions if c.text} == {i: t for i, t in captions.items() if t not in poison}
@@ -367,7 +367,7 @@ def test_what_cannot_be_retried_is_refused(tmp_path, capbench):
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_lose_double_and_misplace_nothing(loopback, album, tmp_path):
+def test_two_hundred_kills_lose_double_and_misplace_nothing(loopback, album, tmp_path, life):
     """One run in 200 lives; whoever reads along sees each caption once, and with its own picture."""
     kills, batch = 200, 2
     folder = album(700)
@@ -379,36 +379,23 @@ def test_two_hundred_kills_lose_double_and_misplace_nothing(loopback, album, tmp
         time.sleep(0.01)
         return "ok"
 
-    with (
-        loopback.Server(unhurried) as server,
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forking.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as lives,
-    ):  # fmt: skip
-        words = json.dumps(words_of(server, folder, tmp_path, concurrency=batch)) + "\n"
-
-        def live(seconds=None, *, reads=False):
-            lives.stdin.write(words)
-            lives.stdin.flush()
-            child = int(lives.stdout.readline())
+    def wait():
+        if draw.random() < 0.3:
+            time.sleep(draw.uniform(0.0, 0.15))  # most likely it still reads what there is
+        else:
             before = server.seen.total()
-            if seconds is not None:
-                if not reads:
-                    waited(lambda: server.seen.total() > before, between=0.002)
-                time.sleep(seconds)
-                os.kill(child, signal.SIGKILL)
-            return int(lives.stdout.readline())
+            waited(lambda: server.seen.total() > before, between=0.002)
+            time.sleep(draw.uniform(0.0, 0.04))
 
+    with loopback.Server(unhurried) as server:
+        words = words_of(server, folder, tmp_path, concurrency=batch)
         for _ in range(kills):
-            reads = draw.random() < 0.3  # it dies while it reads what there is, most likely
-            assert live(draw.uniform(0.0, 0.15 if reads else 0.04), reads=reads) == -signal.SIGKILL
+            assert life(words, wait) == -signal.SIGKILL
             kept = kept_in(tmp_path)
             assert len({c.id for c in kept}) == len(kept)
             assert all(c.text == captions[c.id] for c in kept)
             progress.append(len(kept))
-        assert live() == 0
-        lives.stdin.close()
+        assert life(words) == 0
     assert [(c.id, c.text) for c in kept_in(tmp_path)] == list(captions.items())
     assert progress == sorted(progress)  # nothing that was there ever went away
     assert len(set(progress)) > kills / 4  # the kills hit a run at work, at very different places
