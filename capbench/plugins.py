@@ -19,8 +19,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,23 +88,20 @@ def installed(group: str) -> dict[str, list[EntryPoint]]:
     """Entry points of a group by name, from metadata alone; CAPBENCH_PLUGINS=off hides others' parts."""
     found: dict[str, list[EntryPoint]] = {}
     own_only = os.environ.get("CAPBENCH_PLUGINS") == "off"
+    names: dict[int, str] = {}  # by package: for its name all its metadata is parsed
     for entry in entry_points(group=f"{OWN}.{group}"):
+        if (package := names.get(id(entry.dist))) is None:
+            package = names[id(entry.dist)] = distribution(entry)
         same = found.setdefault(entry.name, [])
-        already = any(e.value == entry.value and distribution(e) == distribution(entry) for e in same)
-        if not already and not (own_only and distribution(entry) != OWN):
+        already = any(e.value == entry.value and names[id(e.dist)] == package for e in same)
+        if not already and not (own_only and package != OWN):
             same.append(entry)
     return {name: entries for name, entries in sorted(found.items()) if entries}
 
 
 def distribution(entry: EntryPoint) -> str:
     """The name of the package that declares an entry point."""
-    return name_of(entry.dist) if entry.dist is not None else "?"
-
-
-@lru_cache(maxsize=64)
-def name_of(package: Distribution) -> str:
-    """Its name, for which all its metadata is parsed: once for all entry points of a package."""
-    return package.name
+    return entry.dist.name if entry.dist is not None else "?"
 
 
 def load(group: str, text: str, defaults: Mapping[str, Any] | None = None) -> Loaded:
