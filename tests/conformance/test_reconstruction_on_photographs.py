@@ -49,12 +49,16 @@ def unit(vectors):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Digest -> the vector of each photograph, as the encoder gave it: to encode them all again takes as long as the runs."""
+    """Digest -> the vector of each photograph, as the encoder gave it; it is encoded once, not anew in each run."""
     kept = {}
     plain = mini.EncoderSession._picture
-    monkeypatch.setattr(
-        mini.EncoderSession, "_picture", lambda session, ref: kept.setdefault(ref.digest, plain(session, ref))
-    )
+
+    def once(session, ref):
+        if ref.digest not in kept:
+            kept[ref.digest] = plain(session, ref)
+        return kept[ref.digest]
+
+    monkeypatch.setattr(mini.EncoderSession, "_picture", once)
     return kept
 
 
