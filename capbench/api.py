@@ -205,6 +205,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    split: str = "",
     by: str = "",
     lang: str = "",
     replay: str = "",
@@ -216,7 +217,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
     extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
-    split, into ``Run.groups``.
+    split, into ``Run.groups``. split: the one to take of a Karpathy file, as in test (default: all).
     lang: the language of the captions (default: English). replay: as in ``Options``. executor: as for ``run``.
 
     Raises:
@@ -226,6 +227,8 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
+    if split:
+        dataset = f"coco(annotations={str(references)!r}, images={str(images)!r}, split={split!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(
         spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by, replay=replay,

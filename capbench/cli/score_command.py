@@ -38,6 +38,7 @@ from capbench.cli.shared import (
     show_default=True,
     help="Captions an image; metrics of one caption score the first.",
 )
+@click.option("--split", default="", metavar="NAME", help="The split of a Karpathy file, as in test (default: all).")
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
 @click.option(
     "--per-item", default="", metavar="FILE", help="Write every number of every item: JSON lines, or CSV to a .csv."
@@ -49,7 +50,7 @@ from capbench.cli.shared import (
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, executor: str,
+    lang: str, field: str, samples: int, split: str, ignore_extra: bool, per_item: str, replay: str, executor: str,
     address: str, workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
@@ -66,7 +67,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         place_for(Path(per_item))
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
-        extra="ignore" if ignore_extra else "error", lang=lang, by=by, replay=replay,
+        extra="ignore" if ignore_extra else "error", split=split, lang=lang, by=by, replay=replay,
         executor=executor_of(executor, address, workers),
     )  # fmt: skip
     if per_item:
