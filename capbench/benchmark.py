@@ -125,10 +125,11 @@ def read(name: str) -> tuple[BenchmarkFile, Path]:
         title = re.sub(r"[^\w.-]+", "-", plugins.parse(name).target).strip("-")
         return BenchmarkFile(title, 1, DatasetEntry(name)), Path.cwd()
     else:
-        known = ", ".join(shipped())
-        raise UsageError(
-            f"no benchmark is called {name!r}", f"there are: {known}; or a .toml file, or a dataset's spec"
-        )
+        cure = f"there are: {', '.join(shipped())}; or a .toml file, or a dataset's spec"
+        if Path(name).exists():
+            given = f"images={name!r}" if Path(name).is_dir() else f"captions={name!r}"
+            cure = f"name what reads it: folder({given}), or coco(annotations=...) with images= and split="
+        raise UsageError(f"no benchmark is called {name!r}", cure)
     made = codec.read_toml(path, BenchmarkFile)
     if made.refs not in REFS:
         raise BadData(f"{path}: refs is one of {', '.join(REFS)}, not {made.refs!r}")
