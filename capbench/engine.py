@@ -21,9 +21,9 @@ from capbench.details import by_id
 from capbench.errors import CapbenchError, TooManyUnscored
 from capbench.facts import facts_of
 from capbench.needs import Ids, References
-from capbench.planning import Job, Plan, key_of, plan, plan_lines
+from capbench.planning import Job, Plan, key_of, needs_of, plan, plan_lines
 from capbench.protocols import Need
-from capbench.resolve import Features, Work, closure, resolve
+from capbench.resolve import Features, Work, closure, is_derived, resolve
 from capbench.resuming import before_scoring, finish, previous, started
 from capbench.signature import Signature
 from capbench.store import Run
@@ -57,6 +57,8 @@ def run(plan: Plan) -> Result:
         if plan.job.executor is not None:
             stack.callback(plan.job.executor.close)
         cache = stack.enter_context(open_cache())
+        if any(is_derived(need) and need.cached for need in needs_of(plan)):
+            cache.require()
         before, scored, summaries = previous(plan)
         with started(plan, before) as (record, keep, captions):
             made, told = caption(plan, captions, cache, keep)

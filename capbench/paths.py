@@ -7,6 +7,8 @@ import os
 import uuid
 from pathlib import Path
 
+ELSEWHERE = "set CAPBENCH_CACHE to a folder that can be written"
+
 
 def cache_root() -> Path:
     """The cache folder: $CAPBENCH_CACHE, else $XDG_CACHE_HOME/capbench, else ~/.cache/capbench.
@@ -18,6 +20,16 @@ def cache_root() -> Path:
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return Path(shared or Path.home() / ".cache") / "capbench"
+
+
+def no_folder(name: str) -> str:
+    """Make a folder of the cache: "", or why that cannot be."""
+    folder = cache_root() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"the folder {folder} cannot be made: {error.strerror}"
+    return ""
 
 
 def package_folders(name: str) -> list[Path]:

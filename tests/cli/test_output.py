@@ -91,3 +91,22 @@ def test_items_as_csv_are_those_of_the_json_lines(words, tmp_path, capbench):
     lines = [json.loads(line) for line in (tmp_path / "new/items.jsonl").read_text().splitlines()]
     table = (tmp_path / "new/items.csv").read_text().splitlines()
     assert table == [",".join(lines[0]), *(",".join(map(str, line.values())) for line in lines)]
+
+
+def test_a_home_that_cannot_be_written_stops_only_what_keeps_vectors(words, tmp_path, monkeypatch, capbench):
+    home = tmp_path / "home"
+    home.write_text("a file, where not even root can make a folder")
+    for name in ("CAPBENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    assert capbench(*words, tmp_path / "items").code == 0
+    assert f"missing cache: the folder {home}" in capbench("doctor").out
+    for metric in ("meteor", "cider(idf='coco-val')"):
+        done = capbench(*words, tmp_path / "items", "-m", metric)
+        assert (done.code, "set CAPBENCH_CACHE" in done.err) == (3, True), done.err
+    (tmp_path / "photos").mkdir()
+    options = ("--images", tmp_path / "photos", "--backend", "clip=mini", "-m", "clipscore")
+    for i in CAPTIONS:
+        (tmp_path / f"photos/{i}.png").write_bytes(b"")
+    done = capbench(*words, tmp_path / "items", *options)
+    assert (done.code, "set CAPBENCH_CACHE to a folder that can be written" in done.err) == (4, True), done.err
