@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 WORLD = ("-b", "scenes(n=42)", "--encoder", "scenes")
 
@@ -30,6 +31,20 @@ def test_build_check_run_show(capbench, tmp_path):
     assert page.count("<section>") == 2
     assert "The first 2 of 6 are shown." in page
     assert len(list((tmp_path / "page" / "pictures").iterdir())) == 6
+
+
+def test_pictures_that_cannot_be_read_are_named(capbench, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        Image.new("RGB", (8, 8), (30 * i, 255 - 20 * i, 90)).save(photos / f"{i}.png")
+    (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:40])
+    (photos / "5.png").write_bytes(b"")
+    where = ("-b", f"folder(images={str(photos)!r})", "--by", "image", "--encoder", "mini", "--near", "1")
+    done = capbench("bags", "build", tmp_path / "bags", *where, "--size", "2")
+    assert done.code == 0
+    assert "note: 2.png: the file is not a picture that Pillow knows\nnote: 5.png: the file" in done.err
+    assert "2 pictures are in no bag: without a vector" in done.err
 
 
 def test_bags_that_have_changed_end_with_1(capbench, tmp_path):
