@@ -396,8 +396,16 @@ def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
 
 
 def read_summary(folder: Path) -> tuple[Summary, ...]:
-    """Read summary.json."""
-    return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+    """Read summary.json.
+
+    Raises:
+        BadData: it is not there, or damaged.
+    """
+    try:
+        return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+    except (OSError, BadData) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadData(f"cannot read {folder / SUMMARY}: {why}", cure="run it again with --fresh") from error
 
 
 def pick_run(word: str, root: Path) -> Path:
