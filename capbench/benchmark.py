@@ -205,7 +205,8 @@ def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile, images: s
             moved[name] = str(base / path)
         elif isinstance(path, str) and path and name not in NAMES and not Path(path).exists():
             where = f"{base / path} or ./{path}" if base != Path.cwd() else path
-            cure = entry.place or "say where the data are: --data DIR"
+            own = "--images DIR" if name == "images" else "--data DIR"
+            cure = entry.place or f"say where the {'pictures' if name == 'images' else 'data'} are: {own}"
             raise BadData(f"{made.name}: {name}: there is no {where}", cure=cure)
     return dataclasses.replace(value, **moved)
 

@@ -17,7 +17,7 @@ def cache_root() -> Path:
     """
     own = os.environ.get("CAPBENCH_CACHE")
     if own:
-        return Path(own)
+        return Path(own).expanduser()  # no shell stands between a workflow file and this
     shared = os.environ.get("XDG_CACHE_HOME")
     return Path(shared or Path.home() / ".cache") / "capbench"
 

@@ -85,6 +85,12 @@ def test_a_place_that_cannot_be_written_is_said(words, tmp_path, capbench, place
     assert (done.code, says in done.err) == (code, True), done.err
 
 
+def test_a_folder_of_pictures_that_is_not_there(words, tmp_path, capbench):
+    options = ("--images", tmp_path / "none", "-m", "clipscore", "--backend", "clip=mini")
+    done = capbench(*words, tmp_path / "items", *options)
+    assert (done.code, "say where the pictures are: --images DIR" in done.err) == (4, True), done.err
+
+
 def test_items_as_csv_are_those_of_the_json_lines(words, tmp_path, capbench):
     for name in ("new/items.csv", "new/items.jsonl"):
         assert capbench(*words, tmp_path / name).code == 0

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +151,8 @@ def test_a_cache_that_may_not_grow_is_not_to_be_removed(place):
 def test_its_place_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "own"))
     assert cache_file() == tmp_path / "own" / "values.sqlite"
+    monkeypatch.setenv("CAPBENCH_CACHE", "~/kept")
+    assert cache_file() == Path.home() / "kept" / "values.sqlite"
     monkeypatch.setenv("CAPBENCH_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_file() == tmp_path / "xdg" / "capbench" / "values.sqlite"
