@@ -117,9 +117,9 @@ def job_of(
     spec = captioner_spec(captioner)
     loaded = plugins.load("captioners", spec)
     places = (options.get("dataset", ""), options.get("data", ""), options.get("images", ""))
-    again, fresh = options.get("retry_failed", False), options.get("fresh", False)
-    if again:
-        refuse_to_retry(loaded.value, spec, fresh=fresh)
+    fresh, again = options.get("fresh", False), options.get("retry_failed", False)
+    if fresh and again:
+        raise UsageError("--fresh makes all captions anew, those that failed too", "leave --retry-failed out")
     bench = benchmarks.load(benchmark, *places) if isinstance(benchmark, str) else benchmark
     runs = options.get("runs", RUNS)
     parts = metric_parts(metrics, bench, options.get("lang", ""), options.get("device", ""))
@@ -139,19 +139,6 @@ def job_of(
         retry_failed=again,
         executor=options.get("executor"),
     )
-
-
-def refuse_to_retry(captioner: Any, spec: str, *, fresh: bool) -> None:
-    """Captions that failed cannot be asked for again where all are made anew, or chosen among those of others.
-
-    Raises:
-        UsageError: that is so.
-    """
-    if fresh:
-        raise UsageError("--fresh makes all captions anew, those that failed too", "leave --retry-failed out")
-    if hasattr(captioner, "inner"):
-        what = f"{spec} chooses among captions of others, once: those that failed cannot be asked for alone"
-        raise UsageError(what, "start over with --fresh in place of --retry-failed")
 
 
 def metric_parts(
@@ -186,13 +173,22 @@ def recorded(parts: Sequence[Part], replay: str) -> dict[str, str]:
     """
     if not replay:
         return {}
+    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges_of(parts, "replay")}
+
+
+def judges_of(parts: Sequence[Part], purpose: str) -> set[str]:
+    """The judges that metrics name. purpose: what is to be done with their replies.
+
+    Raises:
+        UsageError: no metric has a judge.
+    """
     needs = closure(need for part in parts for need in part.needs.values())
     judges = {need.backend for need in needs if is_derived(need) and need.backend_kind == "judge"}
     if not judges:
         raise UsageError(
-            "no metric asks a judge, so there is nothing to replay", "name one: -m \"judge(rubric='clair')\""
+            f"no metric asks a judge, so there is nothing to {purpose}", "name one: -m \"judge(rubric='clair')\""
         )
-    return {name: f"{RECORDED}(path={replay!r}, judge={name!r})" for name in judges}
+    return judges
 
 
 def score(  # noqa: PLR0913 -- one parameter for each option of the command

@@ -67,26 +67,29 @@ def from_session(
         KeyboardInterrupt: it was asked for; the batch that was under way is kept.
         CapbenchError: no more captions can be had; what was made is kept.
     """
-    made: list[Caption] = []
     if not requests:
-        return made
-    label = f"captions by {captioner.name}"
-    with (
-        captioner.open(device) as session,
-        Patience(captioner.name) as patience,
-        progress(len(requests), label) as bar,
-    ):
+        return []
+    with captioner.open(device) as session:
+        held = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
+        return from_open(held, requests, params, keep, proven=proven, retried=retried)
+
+
+def from_open(
+    held: Batcher, requests: Sequence[Request], params: Generation, keep: Keep, *, proven: bool, retried: bool
+) -> list[Caption]:
+    """As ``from_session``, of a session that is open and stays so; how large its batches may be is remembered."""
+    made: list[Caption] = []
+    with Patience(held.name) as patience, progress(len(requests), f"captions by {held.name}") as bar:
 
         def have(captions: Sequence[Caption]) -> None:
             keep(captions)
             made.extend(captions)
             bar.update(len(captions))
 
-        if hasattr(session, "stream"):
-            as_they_come(session, requests, params, patience, have, retried=retried)
+        if hasattr(held.session, "stream"):
+            as_they_come(held.session, requests, params, patience, have, retried=retried)
         else:
-            batcher = Batcher(captioner.name, session, getattr(captioner, "batch", BATCH))
-            batch_by_batch(batcher, requests, params, patience, have, proven=proven)
+            batch_by_batch(held, requests, params, patience, have, proven=proven)
     return made
 
 
@@ -206,6 +209,11 @@ class Batcher:
             elif request.image is not None and not request.image.digest and not partly:
                 captions.append(unreadable(request))
         return captions
+
+
+def unlike(made: Sequence[Caption], failed: Mapping[tuple[str, int], str]) -> list[Caption]:
+    """Captions that say more than the failures in whose place they were made. failed: (id, sample) -> reason."""
+    return [c for c in made if c.text is not None or failed.get((c.id, c.sample)) != c.reason]
 
 
 def unreadable(request: Request) -> Caption:

@@ -22,7 +22,7 @@ import numpy as np
 from capbench import several, store
 from capbench.cache import Cache
 from capbench.captioners.fuse import NOT_FUSED, Pair
-from capbench.captioning import as_caption, from_session
+from capbench.captioning import as_caption, from_session, unlike
 from capbench.details import FOLDER
 from capbench.errors import BadData, CapbenchError
 from capbench.facts import Facts
@@ -55,6 +55,7 @@ class Setting:
     """What candidates are made and scored with. folder: where this captioner's captions are kept (None: nowhere).
 
     root: the folder with the benchmark's runs. notes: what a reader of the numbers should know; it is added to.
+    retry_failed: whether candidates that failed are asked for again, where the caption they are for is not there.
     """
 
     identity: Identity
@@ -66,6 +67,7 @@ class Setting:
     root: Path | None
     make: Make
     notes: list[str]
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ def combines(captioner: Any) -> bool:
     return hasattr(captioner, "inner") and hasattr(captioner, "scorer")
 
 
+def asks(captioner: Any) -> bool:
+    """Whether a model is asked for captions, which may answer another time."""
+    return any(asks(one.value) for one in captioner.inner) if combines(captioner) else not hasattr(captioner, "needs")
+
+
 def needs_of(captioner: Any) -> list[Need]:
     """What a captioner needs of the benchmark, and what those inside it need."""
     if not combines(captioner):
@@ -140,10 +147,12 @@ def combine(captioner: Any, samples: int, done: Sequence[Caption], setting: Sett
     have = {(c.id, c.sample) for c in done}
     wanted = {(id_, sample) for id_ in setting.judged.ids for sample in range(samples)} - have
     made: list[Caption] = []
-    choices = read_choices(setting.folder) if setting.folder is not None and not wanted else []
-    if not choices:
-        answers = [candidates(one, samples * captioner.n, setting) for one in captioner.inner]
-        choices = chosen(captioner, samples, answers, setting)
+    choices = read_choices(setting.folder) if setting.folder is not None else []
+    if wanted or not choices:
+        before = {key: c for c in choices if (key := (c.id, c.sample)) not in wanted}
+        again = {(id_, k) for id_, s in wanted if setting.retry_failed for k in inner_samples(s, captioner.n)}
+        answers = [candidates(one, samples * captioner.n, setting, again) for one in captioner.inner]
+        choices = [before.get((c.id, c.sample), c) for c in chosen(captioner, samples, answers, setting)]
         if setting.folder is not None:
             write_choices(setting.folder, choices)
     left = [choice for choice in choices if (choice.id, choice.sample) in wanted]
@@ -158,8 +167,16 @@ def combine(captioner: Any, samples: int, done: Sequence[Caption], setting: Sett
     return made
 
 
-def candidates(one: Any, each: int, setting: Setting) -> dict[Key, Caption]:
-    """All captions of one captioner inside: from its folder, from a run of its own, and the rest made now."""
+def inner_samples(sample: int, n: int) -> range:
+    """The samples of a captioner inside of which one is chosen for a sample."""
+    return range(sample * n, (sample + 1) * n)
+
+
+def candidates(one: Any, each: int, setting: Setting, again: set[Key]) -> dict[Key, Caption]:
+    """All captions of one captioner inside: from its folder, from a run of its own, and the rest made now.
+
+    again: those that count as not made where they failed; until there is another answer the failure stands.
+    """
     fingerprint = fingerprint_of(one.value, one.origin, setting.bound)
     identity = replace(setting.identity, captioner=fingerprint, samples=each)
     known: dict[Key, Caption] = {}
@@ -177,11 +194,20 @@ def candidates(one: Any, each: int, setting: Setting) -> dict[Key, Caption]:
             opened = store.CaptionLog(folder)
             stack.callback(opened.close)
             log = opened.append
-        lent_now = [caption for key, caption in others.items() if key not in known]
+        failed = failures(known, again)
+        lent_now = [c for key, c in others.items() if key not in known or (key in failed and c.text is not None)]
         log(lent_now)  # the other run may go
         known |= by_key(lent_now)
-        known |= by_key(setting.make(one.value, each, list(known.values()), log, folder))
+        failed = failures(known, again)
+        done = [caption for key, caption in known.items() if key not in failed]
+        made = setting.make(one.value, each, done, lambda made: log(unlike(made, failed)), folder)
+        known |= by_key(unlike(made, failed))
     return known
+
+
+def failures(known: Mapping[Key, Caption], again: set[Key]) -> dict[Key, str]:
+    """The captions that failed among those to be asked for again, with their reasons."""
+    return {key: caption.reason for key, caption in known.items() if key in again and caption.text is None}
 
 
 def lent(path: Path) -> tuple[Caption, ...]:
@@ -213,8 +239,7 @@ def chosen(captioner: Any, samples: int, answers: Sequence[Mapping[Key, Caption]
             ]
     choices = []
     for sample in range(samples):
-        own = range(sample * captioner.n, (sample + 1) * captioner.n)
-        listed = [slots[k, s] for k in range(len(captioner.inner)) for s in own]
+        listed = [slots[k, s] for k in range(len(captioner.inner)) for s in inner_samples(sample, captioner.n)]
         for i, id_ in enumerate(setting.judged.ids):
             of_item = tuple(slot[i] for slot in listed)
             known = [

@@ -2,7 +2,7 @@
 
     details/<metric>-<short signature>.jsonl.gz   one line an item of which there is something to say: id, details
 
-They are shown and read, and no number is made from them: a folder without them is whole.
+They are shown and read, and no number of a run is made from them: a folder without them is whole.
 """
 
 from __future__ import annotations

@@ -91,9 +91,6 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tup
     notes: list[str] = []
     failed = {(c.id, c.sample): c.reason for c in done if c.text is None and plan.job.retry_failed}
 
-    def changed(made: Sequence[Caption]) -> list[Caption]:
-        return [c for c in made if c.text is not None or failed.get((c.id, c.sample)) != c.reason]
-
     def make(
         captioner: Any, samples: int, done: Sequence[Caption], keep: combining.Keep, folder: Path | None
     ) -> list[Caption]:
@@ -105,12 +102,13 @@ def caption(plan: Plan, done: Sequence[Caption], cache: Cache, keep: Any) -> tup
         )
         setting = combining.Setting(
             plan.identity, plan.judged, plan.bound, cache, plan.job.device, folder, lenders, make, notes if own else [],
+            plan.job.retry_failed,
         )  # fmt: skip
         return combining.combine(captioner, samples, done, setting, keep)
 
     rest = [c for c in done if (c.id, c.sample) not in failed]
-    made = make(plan.job.captioner, plan.samples, rest, lambda made: keep(changed(made)), plan.folder)
-    return changed(made), notes
+    made = make(plan.job.captioner, plan.samples, rest, lambda made: keep(captioning.unlike(made, failed)), plan.folder)
+    return captioning.unlike(made, failed), notes
 
 
 def captions_by(

@@ -59,11 +59,15 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge says of an item: the rubric's columns (none where a number is missing: ``reason`` says why)."""
+    """What a judge says of an item: the rubric's columns (none where a number is missing: ``reason`` says why).
+
+    repeats: where it was asked several times, the columns of each time (none where that has no answer).
+    """
 
     columns: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     exchanges: tuple[Exchange, ...] = ()
+    repeats: tuple[Mapping[str, float], ...] = ()
 
 
 class Case(NamedTuple):
@@ -182,13 +186,14 @@ def opinion_of(rubric: Rubric, cases: Sequence[Case]) -> Opinion:
     """The mean of all repeats of an item; nothing where one of them has no answer."""
     exchanges = tuple(exchange for case in cases for exchange in case.exchanges)
     reason = next((case.ended[0] for case in cases if case.ended), "")
+    made = [{} if c.ended else folds.columns_of(rubric, c.answers, c.values["facts"]) for c in cases]
+    repeats = tuple(made) if len(made) > 1 else ()
     if reason:
-        return Opinion({}, reason, exchanges)
-    made = [folds.columns_of(rubric, case.answers, case.values["facts"]) for case in cases]
+        return Opinion({}, reason, exchanges, repeats)
     columns = {name: sum(one[name] for one in made) / len(made) for name in rubric.columns}
     first = next(iter(rubric.columns))
     nothing = "there is nothing to make a number of" if math.isnan(columns[first]) else ""
-    return Opinion(columns, nothing, exchanges)
+    return Opinion(columns, nothing, exchanges, repeats)
 
 
 def take(rubric: Rubric, step: Step, cases: Sequence[Case], settings: Settings, door: Any, shelf: Any) -> None:

@@ -17,9 +17,13 @@ from capbench.errors import CapbenchError
 
 @dataclass(slots=True)
 class Captioned:
-    """How many captions were made for each plan, by its place, and what went wrong with those that have none."""
+    """What was made for each plan, by its place, and what went wrong with those that have nothing.
+
+    made: how many captions. dropped: as in ``engine.Result``.
+    """
 
     made: dict[int, int] = field(default_factory=dict)
+    dropped: dict[int, tuple[str, ...]] = field(default_factory=dict)
     errors: dict[int, CapbenchError] = field(default_factory=dict)
 
 
@@ -72,11 +76,11 @@ def one_after_another(plans: Mapping[int, engine.Plan], found: Captioned) -> Non
         for i, plan in plans.items():
             job = replace(plan.job, captioner=kept, parts=())
             try:
-                result = engine.run(replace(plan, job=job, signatures={}))
+                result = engine.run(replace(plan, job=job))
             except Exception as error:  # noqa: BLE001 -- a plugin may raise anything, and the other plans go on
                 found.errors[i] = as_error(error)
             else:
-                found.made[i] = result.captioned
+                found.made[i], found.dropped[i] = result.captioned, result.dropped
                 if all(caption.text is not None for caption in result.run.captions):
                     continue
             stack.close()

@@ -14,13 +14,12 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from capbench.captioning import BATCH, Keep, batches, from_session
+from capbench.captioning import BATCH, Batcher, Keep, batches, from_open
 from capbench.errors import CapbenchError, Midway
 from capbench.progress import progress
 from capbench.protocols import Problem
@@ -186,12 +185,17 @@ class Captioning:
     params: Generation
     retried: bool = False
 
-    def answers(self, session: Any, requests: Sequence[Request], *, proven: bool) -> tuple[list[Any], Exception | None]:
+    def held(self, session: Any) -> Batcher:
+        """An open session as an actor holds it: a batch that was too large for it makes all later ones smaller."""
+        return Batcher(self.part.name, session, getattr(self.part, "batch", BATCH))
+
+    def answers(
+        self, held: Batcher, requests: Sequence[Request], *, proven: bool
+    ) -> tuple[list[Any], Exception | None]:
         """The captions of a batch, and what ended it early."""
         made: list[Caption] = []
         try:
-            opened = Opened(self.part, session)
-            from_session(opened, requests, self.params, "", made.extend, proven=proven, retried=self.retried)
+            from_open(held, requests, self.params, made.extend, proven=proven, retried=self.retried)
         except CapbenchError as error:
             return made, error
         return made, None
@@ -203,6 +207,10 @@ class Encoding:
 
     part: Any
     need: Any
+
+    def held(self, session: Any) -> Any:
+        """An open session as an actor holds it."""
+        return session
 
     def answers(self, session: Any, items: Sequence[Any], *, proven: bool) -> tuple[list[Any], Exception | None]:
         """The packed values of a chunk, each with its place."""
@@ -219,18 +227,6 @@ class Encoding:
         return packed, ended
 
 
-class Opened:
-    """A captioner that is open already: opening it gives the session there is, and closing does nothing."""
-
-    def __init__(self, captioner: Any, session: Any) -> None:
-        self.name, self.batch, self._session = captioner.name, getattr(captioner, "batch", BATCH), session
-
-    def open(self, device: str) -> Any:
-        """The session."""
-        del device
-        return nullcontext(self._session)
-
-
 class Actor:
     """Holds an open session in a process of its own, and answers parts one after another."""
 
@@ -239,11 +235,11 @@ class Actor:
             os.chdir(folder)
         self._work = pickle.loads(work)  # noqa: S301 -- the driver of this very run made it
         self._context: Any = None
-        self._session: Any = None
+        self._held: Any = None
         self._error: Exception | None = None
         try:
             self._context = self._work.part.open(device)
-            self._session = self._context.__enter__()
+            self._held = self._work.held(self._context.__enter__())
         except Exception as error:  # noqa: BLE001 -- the driver raises it, as it would have been raised there
             self._error = error
 
@@ -252,12 +248,12 @@ class Actor:
         number, items = pickle.loads(row["part"])  # noqa: S301 -- as above
         answers, error = [], self._error
         if error is None:
-            answers, error = self._work.answers(self._session, items, proven=number > 0)
+            answers, error = self._work.answers(self._held, items, proven=number > 0)
         return {"number": number, "answers": pickled((answers, error))}
 
     def __del__(self) -> None:
         """Close the session where Ray lets an actor go."""
-        if self._session is not None:
+        if self._held is not None:
             self._context.__exit__(None, None, None)
 
 

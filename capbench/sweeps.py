@@ -56,12 +56,16 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A point and its run. error: why it has none, or what is wrong with the one it has. standing: see the module."""
+    """A point and its run. error: why it has none, or what is wrong with the one it has. standing: see the module.
+
+    dropped: as in ``engine.Result``.
+    """
 
     point: Point
     run: Run | None
     error: CapbenchError | None = None
     standing: Standing = ""
+    dropped: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -287,16 +291,21 @@ def run(planned: Planned, max_missing: float = 1.0, tell: Tell | None = None) ->
     for i, point in enumerate(planned.points):
         made, error = None, before.errors.get(i)
         if error is None:
-            its_plan = planned.plans[i]
-            once = replace(its_plan, job=replace(its_plan.job, fresh=False)) if i in before.made else its_plan
-            made, error = one(once, max_missing)
-        done.append(Done(point, None if made is None else replace(made.run, summaries=made.asked), error))
+            made, error = one(planned.plans[i] if i not in before.made else scoring_of(planned.plans[i]), max_missing)
+        run_ = None if made is None else replace(made.run, summaries=made.asked)
+        dropped = (*before.dropped.get(i, ()), *(made.dropped if made else ()))
+        done.append(Done(point, run_, error, dropped=dropped))
         if tell is not None:
             captioned = before.made.get(i, 0) + (made.captioned if made else 0)
             words = f"{captioned} captions and {made.scored} metrics were computed" if made else "failed"
             tell(f"point {i + 1} of {len(planned.points)}, {point.label}: {words}")
     judged = with_standings(planned, done)
     return Sweep(planned, tuple(judged), tuple(notes_on(judged)))
+
+
+def scoring_of(plan_: engine.Plan) -> engine.Plan:
+    """A plan whose captions have been made: neither all nor those that failed are made once more."""
+    return replace(plan_, job=replace(plan_.job, fresh=False, retry_failed=False))
 
 
 def one(plan_: engine.Plan, max_missing: float) -> tuple[engine.Result | None, CapbenchError | None]:

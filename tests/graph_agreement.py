@@ -110,7 +110,7 @@ def measured(shared, parser, half, resamples=10_000):
     human = [r for r in human if r["caption"] in spice]
     with parser.open("cpu") as session:
         ours = session.parse([r["caption"] for r in human])
-        normal = Normal(lemmas_of(session.nlp))
+        normal = Normal(lemmas_of(session.trees.nlp))
     wanted = [normal.of_triples(r["graph"]) for r in human]
     sides = {0: [normal.of_elements(one) for one in ours], 1: [normal.of_triples(spice[r["caption"]]) for r in human]}
     rows = {k: Rows({n: np.array(v, np.float64) for n, v in counted(g, wanted).items()}) for k, g in sides.items()}

@@ -21,7 +21,8 @@ from capbench.tables import safe
 MATRIX = 12  # systems up to which the table of pairs is printed; the page and --json have all
 LEGEND = (
     "Strength: Bradley-Terry on Elo's scale, a tie as half a win; 400 points more are odds of 10 to 1. Brackets: 95% "
-    "bootstrap over items. A shared rank: the difference is not significant at 95%, uncorrected."
+    "bootstrap over items. Rank: one more than the number of systems that are stronger beyond chance (95%, "
+    "uncorrected)."
 )
 
 

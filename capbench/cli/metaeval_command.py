@@ -13,6 +13,7 @@ from capbench.cli.shared import (
     json_option,
     metric_option,
     missing_option,
+    replay_option,
     tell,
 )  # fmt: skip
 
@@ -26,11 +27,15 @@ from capbench.cli.shared import (
 @click.option(
     "--people", default="", metavar="PATTERN", help="Of verdicts: the judges who are people, as in 'expert_*'  [human]."
 )
+@replay_option
+@click.option(
+    "--export-replies", "replies", default="", metavar="FILE", help="Write all replies of judges to FILE, for --replay."
+)
 @missing_option
 @json_option
-def command(
+def command(  # noqa: PLR0913 -- one parameter for each option
     judgements: str, metrics: tuple[str, ...], backends: tuple[str, ...], images: str, calibration: bool, people: str,
-    max_missing: float, as_json: bool,
+    replay: str, replies: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure metrics against human JUDGEMENTS: a leaderboard of metrics. Or judges by their verdicts.
 
@@ -42,16 +47,17 @@ def command(
     from capbench.errors import UsageError
 
     if metaeval.is_verdicts(judgements):
-        if metrics or backends or images or calibration:
-            raise UsageError(
-                "verdicts are not scored by metrics", "leave out -m, --backend, --images and --calibration"
-            )
+        if metrics or backends or images or calibration or replay or replies:
+            what = "-m, --backend, --images, --calibration, --replay and --export-replies"
+            raise UsageError("verdicts are not scored by metrics", f"leave out {what}")
         judged = metaeval.evaluate_judges(judgements, people or metaeval.PEOPLE)
         echo(json.dumps(metaeval.judges_object(judged), indent=1) if as_json else metaeval.judges_markdown(judged))
         return
     if people:
         raise UsageError("--people is for files of verdicts", "ratings and preferences are people's by themselves")
-    found = metaeval.evaluate(judgements, metrics, images=images, backends=bindings(backends))
+    found = metaeval.evaluate(
+        judgements, metrics, images=images, backends=bindings(backends), replay=replay, replies=replies
+    )
     if as_json:
         echo(json.dumps(metaeval.as_object(found), indent=1, allow_nan=False))
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from capbench.cli.shared import (
+    about_captions,
     backend_option,
     bindings,
     by_option,
@@ -23,9 +23,6 @@ from capbench.cli.shared import (
     replay_option,
     tell,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    from capbench.engine import Result
 
 
 @click.command("run")
@@ -102,20 +99,5 @@ def command(  # noqa: PLR0913 -- one parameter for each option
             echo("\n" + group_tables.one_run(shown.groups))
         click.echo(computed(result), err=True)
     tell(result.run.record.notes)
-    tell(about_captions(result, asked=not hasattr(job.captioner, "needs") and not hasattr(job.captioner, "inner")))
+    tell(about_captions(job.captioner, result.run.captions, result.dropped))
     engine.refuse_unscored(result.run, result.asked, max_missing)
-
-
-def about_captions(result: Result, *, asked: bool) -> list[str]:
-    """What can be done about captions that failed, and which metrics have to be named again.
-
-    asked: whether a model is asked for captions, which may answer another time.
-    """
-    failed = sum(caption.text is None for caption in result.run.captions)
-    lines = (
-        [f"--retry-failed with the same command asks again for the {failed} that failed"] if failed and asked else []
-    )
-    if result.dropped:
-        names = " ".join(f'-m "{spec}"' for spec in result.dropped)
-        lines.append(f"numbers of captions that were replaced are gone; to have them again: {names}")
-    return lines

@@ -12,7 +12,7 @@ from capbench.errors import UsageError
 if TYPE_CHECKING:
     from capbench.engine import Result
     from capbench.ray_executor import Ray
-    from capbench.types import Summary
+    from capbench.types import Caption, Summary
 
 F = TypeVar("F", bound=Any)
 
@@ -182,3 +182,17 @@ def tell(notes: Iterable[str]) -> None:
     """Print what a reader of the numbers should know, on stderr."""
     for note in notes:
         click.echo(f"note: {note}".encode("utf-8", "backslashreplace").decode(), err=True)
+
+
+def about_captions(captioner: Any, captions: Iterable[Caption], dropped: Iterable[str]) -> list[str]:
+    """What can be done about captions that failed, and which metrics have to be named again: dropped holds their specs.
+
+    Nothing is said of failures where no model is asked, which may answer another time.
+    """
+    from capbench.combining import asks
+
+    failed = sum(caption.text is None for caption in captions) if asks(captioner) else 0
+    lines = [f"--retry-failed with the same command asks again for the {failed} that failed"] if failed else []
+    if names := " ".join(f'-m "{spec}"' for spec in dict.fromkeys(dropped)):
+        lines.append(f"numbers of captions that were replaced are gone; to have them again: {names}")
+    return lines

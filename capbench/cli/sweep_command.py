@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from capbench.cli import run_command
-from capbench.cli.shared import bindings, echo, executor_of, json_option, tell
+from capbench.cli.shared import about_captions, bindings, echo, executor_of, json_option, tell
 
 NOT_TAKEN = ("captioner", "dry_run", "by", "as_json")
 
@@ -72,6 +72,9 @@ def command(
         pages.write_sweep(made, Path(html))
         tell_line(f"wrote {html}")
     tell(made.notes)
+    captions = [caption for done in made.points if done.run is not None for caption in done.run.captions]
+    dropped = [spec for done in made.points for spec in done.dropped]
+    tell(about_captions(planned.plans[0].job.captioner, captions, dropped))
     if made.failure is not None:
         raise made.failure
 

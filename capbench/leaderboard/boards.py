@@ -97,6 +97,18 @@ class Disagreement:
     opposed: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OutOfOrder:
+    """A system below one that has a worse rank, as places in ``Board.lines``: the order is by value, the rank by tests.
+
+    by: those that are better beyond chance than ``above``, and not than ``below``; never none.
+    """
+
+    above: int
+    below: int
+    by: tuple[int, ...]
+
+
 def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[Board]:
     """The tables of all finished runs below ``roots``.
 
@@ -222,6 +234,19 @@ def disagreements(table: Board) -> list[Disagreement]:
         )
         if against:
             found.append(Disagreement(i, j, against, table.told_apart(0, i, j), opposed))
+    return found
+
+
+def out_of_order(table: Board) -> list[OutOfOrder]:
+    """Every system whose rank is better than that of one above it, with the nearest of these."""
+    better = set(table.columns[0].better_pairs or ())
+    ranks = [line.rank for line in table.lines]
+    found = []
+    for below, rank in enumerate(ranks):
+        above = next((i for i in reversed(range(below)) if ranks[i] > rank), None)
+        if above is not None:
+            by = (k for k in range(len(ranks)) if (k, above) in better and (k, below) not in better)
+            found.append(OutOfOrder(above, below, tuple(by)))
     return found
 
 

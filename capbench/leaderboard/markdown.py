@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capbench.leaderboard.boards import Board, Line, common_n, disagreements
+from capbench.leaderboard.boards import Board, Line, common_n, disagreements, out_of_order
 from capbench.leaderboard.text import escape, in_code, interval, seconds_text, show
 from capbench.types import Summary
 
 ARROWS = {"high": " ↑", "low": " ↓", "none": ""}
 LEGEND = (
     "Brackets: 95% bootstrap interval over images, or over galleries for retrieval ([-]: fewer than 10 galleries). "
-    "A shared rank (=): the paired difference is not significant at 95%, uncorrected."
+    "Rank: one more than the number of systems that are better beyond chance (paired difference, 95%, uncorrected); "
+    "= is shared."
 )
 
 
@@ -30,6 +31,7 @@ def one_markdown(board: Board) -> str:
         title + mark,
         numbers(board, notes),
         f"{LEGEND} {counted(board)}".strip(),
+        out_of_order_lines(board),
         ranks(board),
         pairs(board),
         disagreement_lines(board),
@@ -103,6 +105,20 @@ def rank_text(board: Board, all_ranks: Sequence[int | None], i: int) -> str:
 def has_line(line: Line) -> bool:
     """Whether a line has any number, and so a place that can be shared."""
     return any(c is not None and c.value is not None for c in line.cells)
+
+
+def out_of_order_lines(board: Board) -> str:
+    """Which ranks do not rise down the table, and why."""
+    lines = []
+    for found in out_of_order(board):
+        above, below = (board.lines[i] for i in (found.above, found.below))
+        high, low = escape(above.label), escape(below.label)
+        by = ", ".join(escape(board.lines[i].label) for i in found.by)
+        lines.append(
+            f"- {low} ({below.rank}) stands below {high} ({above.rank}): {by} {'is' if len(found.by) == 1 else 'are'} "
+            f"better than {high} beyond chance, and not better than {low}."
+        )
+    return f"Ranks that are not in the order of {escape(board.sorted_by)}:\n\n" + "\n".join(lines) if lines else ""
 
 
 def ranked_columns(board: Board) -> list[int]:

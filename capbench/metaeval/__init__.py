@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from capbench import api, engine
+from capbench import api, engine, recording
 from capbench.arena import form_of_file
 from capbench.benchmark import Benchmark, reference_digest
 from capbench.datasets.build import build
@@ -25,6 +25,7 @@ from capbench.metaeval.judges import as_object as judges_object
 from capbench.metaeval.judges import markdown as judges_markdown
 from capbench.metaeval.report import as_object, calibration_text, markdown
 from capbench.records_keys import Record
+from capbench.store import place_for
 from capbench.types import Sample
 
 
@@ -34,12 +35,14 @@ def evaluate(
     *,
     images: str | Path = "",
     backends: Mapping[str, str] | None = None,
+    replay: str = "",
+    replies: str | Path = "",
 ) -> Evaluation:
     """Score every judged caption and measure how well each metric agrees with the people.
 
     metrics: specs (default: bleu, rouge_l and cider). Scores that the file brings along are measured too.
-    images: the folder of the pictures, for metrics that look at them. Unscored items are left out of
-    the statistics and counted; they do not raise.
+    images: the folder of the pictures, for metrics that look at them. replay: as for ``capbench.run``. replies: a file
+    to write all replies of judges to. Unscored items are left out of the statistics and counted; they do not raise.
 
     Raises:
         UsageError, MissingPart, BadData: before any work.
@@ -65,10 +68,16 @@ def evaluate(
                 of[id_] = scores_of(judgement, score)[k]
             samples.append(Sample(id_, picture, judgement.references))
     bench = Benchmark(name, 1, tuple(samples), reference_digest(samples))
-    parts = (*api.metric_parts(metrics, bench), *given_parts(given))
-    job = engine.Job(Candidates(texts), "", name, bench, parts, aliases=backends or {})
+    own = api.metric_parts(metrics, bench)
+    if replies:
+        api.judges_of(own, "export")
+        place_for(Path(replies))
+    aliases = {**(backends or {}), **api.recorded(own, replay)}
+    job = engine.Job(Candidates(texts), "", name, bench, (*own, *given_parts(given)), aliases=aliases)
     corpora = [j.corpus for j in judged for _ in items_of(j)]
     run, asked = scored(job, corpora)
+    if replies:
+        recording.export_run(run, Path(replies))
     return measured(name, judged, run, asked)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from capbench import correlation, engine, stats
 from capbench.judgements import ALL, Judgement, Kind
 from capbench.metaeval.calibration import Bin, bins_of
-from capbench.metaeval.repeats import Repeats, repeats_of
+from capbench.metaeval.repeats import Repeats, repeats_given, repeats_made
 
 if TYPE_CHECKING:
     from capbench.store import Run
@@ -122,7 +122,7 @@ def measured(name: str, judged: Sequence[Judgement], run: Run, asked: Sequence[S
     bins = [b for column in columns for b in calibrated(column, kind, people, images)]
     return Evaluation(
         name, kind, len(people), len(np.unique(images)), groups, tuple(results), tuple(means), ranks, tuple(bins),
-        repeats_of(judged), run, tuple(asked),
+        (*repeats_given(judged), *repeats_made(judged, run, asked)), run, tuple(asked),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from capbench import engine
 from capbench.benchmark import reference_digest
 from capbench.needs import Ids
 from capbench.signature import Signature, digest
+from capbench.store import Stated
 from capbench.tables import Scored
 from capbench.types import Rows, Summary
 
@@ -65,12 +66,14 @@ def scored(job: engine.Job, corpora: Sequence[str]) -> tuple[Run, tuple[Summary,
     ids = tuple(id_ for result in results for id_ in result.run.ids)
     tables: dict[str, Scored] = {}
     asked: list[Summary] = []
+    stated: list[Stated] = []
     for i, part in enumerate(job.parts):
         signature = Signature((*plan.signatures[i].pairs, ("corpora", str(len(names)))))
         key = engine.key_of(part.metric.name, signature.short)
         shorts = [each.signatures[i].short for each in plans]
         if key in tables:
             continue
+        stated.append(Stated(part.spec, part.label, signature.text, signature.short, part.headline))
         tables[key] = end_to_end(
             key, [(r.run, engine.key_of(part.metric.name, s)) for r, s in zip(results, shorts, strict=True)]
         )
@@ -89,7 +92,9 @@ def scored(job: engine.Job, corpora: Sequence[str]) -> tuple[Run, tuple[Summary,
                     short=signature.short,
                 )
             )
-    return replace(results[0].run, ids=ids, scored=tuple(tables.values()), summaries=tuple(asked)), tuple(asked)
+    record = replace(results[0].run.record, metrics=stated)
+    made = replace(results[0].run, record=record, ids=ids, scored=tuple(tables.values()), summaries=tuple(asked))
+    return made, tuple(asked)
 
 
 def end_to_end(key: str, parts: Sequence[tuple[Run, str]]) -> Scored:
@@ -107,4 +112,5 @@ def end_to_end(key: str, parts: Sequence[tuple[Run, str]]) -> Scored:
         reasons.update({row + rows: why for row, why in table.reasons.items()})
         rows, ids = rows + len(table.samples), ids + len(run.ids)
     samples = np.concatenate([t.samples for t in tables])
-    return Scored(key, Rows(columns, np.concatenate(items)), reasons, samples)
+    details = {id_: said for table in tables for id_, said in table.details.items()}
+    return Scored(key, Rows(columns, np.concatenate(items)), reasons, samples, details)

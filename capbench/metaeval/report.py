@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,8 +13,9 @@ from capbench.metaeval.agreement import STATISTICS, Evaluation, Result
 
 TITLES = {"tau_b": "tau-b", "tau_c": "tau-c", "pearson": "Pearson", "spearman": "Spearman"}
 LEGEND = (
-    "Brackets: 95% bootstrap interval over images ([-]: fewer than 10). A shared rank: the paired difference is not "
-    "significant at 95%, uncorrected. Where less is better, the sign of the score is turned."
+    "Brackets: 95% bootstrap interval over images ([-]: fewer than 10). Rank: one more than the number of metrics that "
+    "agree better beyond chance (paired difference, 95%, uncorrected). Where less is better, the sign of the score is "
+    "turned."
 )
 
 
@@ -63,18 +64,19 @@ def markdown(found: Evaluation) -> str:
             rows.append([*rank, labels[c], *map(cell, results), str(results[0].n)])
         parts += [*([] if group == ALL else [f"Group {escape(group)}:"]), table_of(rows)]
     if found.repeats:
-        parts += ["Scores given several times:", repeats_table(found)]
+        parts += ["Scores given or made several times:", repeats_table(found, notes)]
     signatures = {r.short: r.signature for r in found.results}
     footnotes = "  \n".join(f"[{i}] `{in_code(signatures[short])}`" for short, i in notes.items())
     return "\n\n".join([*parts, LEGEND, footnotes])
 
 
-def repeats_table(found: Evaluation) -> str:
-    """How far scores that were given several times agree with themselves."""
+def repeats_table(found: Evaluation, notes: Mapping[str, int]) -> str:
+    """How far scores that were given or made several times agree with themselves."""
     rows = [["metric", "equal", "mean gap", "ICC(1)", "captions", "repeats"]]
     for one in found.repeats:
         cells = [f"{show(x.value)} [{bounds(x.low, x.high)}]" if x.value is not None else "-" for x in one.statistics]
-        rows.append([escape(one.score), *cells, str(one.captions), str(one.most)])
+        note = f" [{notes[one.short]}]" if one.short else ""
+        rows.append([escape(one.score) + note, *cells, str(one.captions), str(one.most)])
     return table_of(rows)
 
 

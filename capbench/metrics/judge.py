@@ -140,9 +140,14 @@ class Judge:
         return [one.reason for one in opinions]
 
     def details(self, opinions: Sequence[Opinion]) -> list[Mapping[str, Any] | None]:
-        """Everything that was asked about each item and what came of it, with the replies."""
+        """Everything that was asked about each item and what came of it, with the replies; each repeat's columns."""
+        names = list(rubrics.load(self.rubric).columns)
         return [
-            {"exchanges": list(plain_exchanges(one.exchanges)), **({"reason": one.reason} if one.reason else {})}
+            {
+                "exchanges": list(plain_exchanges(one.exchanges)),
+                **({"reason": one.reason} if one.reason else {}),
+                **({"repeats": {name: repeated(one, name) for name in names}} if one.repeats else {}),
+            }
             if one.exchanges
             else None
             for one in opinions
@@ -169,6 +174,12 @@ class Judge:
             return None
         cure = "their texts are in the run's details; what cannot be read has no number"
         return Caution(", ".join(marks), f"judge: {'; '.join(why)}: {cure}")
+
+
+def repeated(opinion: Opinion, column: str) -> list[float | None]:
+    """A column of each repeat; None where it has no number."""
+    values = [one.get(column, np.nan) for one in opinion.repeats]
+    return [None if np.isnan(value) else value for value in values]
 
 
 def counted(rubric: rubrics.Rubric, opinions: Sequence[Opinion]) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from capbench.leaderboard.boards import Board, Line, common_n, disagreements
+from capbench.leaderboard.boards import Board, Line, common_n, disagreements, out_of_order
 from capbench.pages.document import document
 from capbench.store import place_for, write_file
 from capbench.types import Summary
@@ -47,6 +47,7 @@ def board_data(board: Board, name: str) -> dict[str, Any]:
         "timed": any(line.seconds is not None for line in board.lines),
         "dated": any(line.date for line in board.lines),
         "pairs": pairs_data(board),
+        "outOfOrder": [asdict(found) for found in out_of_order(board)],
         "disagreements": [asdict(found) for found in disagreements(board)],
         "reported": [asdict(row) for row in board.reported],
     }

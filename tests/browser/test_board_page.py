@@ -4,11 +4,14 @@ import base64
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from capbench import leaderboard
+from capbench import leaderboard, pages
+
+POPE = Path(__file__).resolve().parents[2] / "leaderboards" / "pope-elements" / "entries"
 
 
 def names(page):
@@ -35,6 +38,7 @@ def test_it_shows_every_number_of_the_table(show, board_page, runs):
         assert any(text in cell and all(bound in cell for bound in bounds) for cell in shown), row
     assert len(page.all("table.scores .whisker")) == len(rows)
     assert page.texts("table.scores tbody td.rank")[0] == "1"
+    assert not page.all(".order")  # these ranks rise
     assert all(row["signature"] in page.one(".signatures").text for row in rows)
 
 
@@ -172,3 +176,13 @@ def test_it_prints_without_its_controls(show, board_page):
     paper = page.browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert base64.b64decode(paper).startswith(b"%PDF-")
+
+
+def test_a_rank_that_is_better_than_one_above_it_is_explained(show, tmp_path):
+    pages.write_boards(leaderboard.gather([POPE]), tmp_path / "pope.html")
+    page = show(tmp_path / "pope.html")
+    (note,) = page.texts(".order li")
+    assert note == (
+        "instructblip-short (3) stands below minigpt-4-short (4): llava-long is better than minigpt-4-short beyond "
+        "chance, and not better than instructblip-short."
+    )

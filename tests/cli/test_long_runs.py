@@ -357,12 +357,47 @@ def test_numbers_of_replaced_captions_are_made_again_or_said_to_be_gone(tmp_path
     assert unlike_times(tmp_path / "a") == unlike_times(tmp_path / "b")
 
 
-def test_what_cannot_be_retried_is_refused(tmp_path, capbench):
-    small = ["-b", "scenes(n=7)", "--runs", str(tmp_path), "--retry-failed"]
-    both = capbench("run", "speaker", *small, "--fresh")
+def test_a_retry_of_all_is_refused(tmp_path, capbench):
+    both = capbench("run", "speaker", "-b", "scenes(n=7)", "--runs", str(tmp_path), "--retry-failed", "--fresh")
     assert (both.code, "leave --retry-failed out" in both.err) == (2, True)
-    chosen = capbench("run", "rerank(captioners=['speaker', 'human'], by='clipscore')", *small)
-    assert (chosen.code, "start over with --fresh in place of --retry-failed" in chosen.err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_combination_asks_again_for_what_failed_inside_it(broken_for_some, tmp_path, capbench):
+    server, folder, captions, failing = broken_for_some
+    _, chat, *words = words_of(server, folder, tmp_path, concurrency=4, attempts=1)
+    words = ["run", f"rerank(captioners=[{chat!r}])", *words, "--backend", "clip=mini", "--max-missing", "1"]
+    first = capbench(*words)
+    assert "--retry-failed with the same command asks again for the 6 that failed" in first.err
+    server.seen.clear()
+    server.calm()
+    mended = capbench(*words, "--retry-failed")
+    assert (mended.code, "6 captions" in mended.err, "captions failed" in mended.err) == (0, True, False)
+    assert server.seen == Counter({captions[id_]: 1 for id_ in failing})
+    (record,) = tmp_path.rglob(store.RUN)
+    assert {c.id: c.text for c in store.recover_captions(record.parent)} == captions
+
+
+def test_a_sweep_asks_again_in_every_run_and_once(broken_for_some, tmp_path, capbench):
+    server, folder, captions, failing = broken_for_some
+    _, *words = words_of(server, folder, tmp_path, concurrency=4, attempts=1)
+    words = ["sweep", *words, "-m", "clip_cosine", "-m", "clipscore", "--backend", "clip=mini"]
+    words += ["--vary", "temperature=0.0,0.5", "--max-missing", "1"]
+    first = capbench(*words, "-m", "vocabulary")
+    assert first.code == 0, first.err
+    assert "--retry-failed with the same command asks again for the 12 that failed" in first.err
+    server.seen.clear()
+    failed = capbench(*words, "-m", "vocabulary", "--retry-failed")
+    assert failed.err.count("0 captions and 0 metrics were computed") == 2
+    assert server.seen == Counter({captions[id_]: 2 for id_ in failing})  # once a point
+    server.seen.clear()
+    server.calm()
+    mended = capbench(*words, "--retry-failed")
+    assert mended.err.count("6 captions and") == 2
+    assert 'are gone; to have them again: -m "vocabulary"\n' in mended.err
+    assert server.seen == Counter({captions[id_]: 2 for id_ in failing})
+    for record in tmp_path.rglob(store.RUN):
+        assert {c.id: c.text for c in store.recover_captions(record.parent)} == captions
 
 
 @pytest.mark.slow

@@ -102,6 +102,28 @@ def test_a_point_that_fails_is_told_and_the_others_are_there(capbench, here):
     assert "unscored" in rows[3]
 
 
+def test_a_sweep_is_repeated_from_recorded_replies(capbench, here, monkeypatch):
+    judge = ("-m", "judge(rubric='clair', model='scripted_judge')")
+    words = ("sweep", "speaker", "-b", "scenes", "-n", 8, "-m", "rouge_l", *judge, "--vary")
+    monkeypatch.setenv("CAPBENCH_CACHE", str(here / "first"))
+    first = capbench(*words, "flaw=none,short", "--json")
+    assert capbench("export-replies", *sorted(map(str, (here / "runs" / "scenes").iterdir())), "r.gz").code == 0
+    monkeypatch.setenv("CAPBENCH_CACHE", str(here / "second"))
+    again = capbench(*words, "flaw=none,short", "--json", "--runs", "again", "--replay", "r.gz")
+    assert [p["numbers"] for p in again.data["points"]] == [p["numbers"] for p in first.data["points"]]
+
+    other = capbench(*words, "flaw=none,miscount", "--runs", "other", "--replay", "r.gz")
+    assert other.code == 3
+    assert "flaw=miscount: r.gz has no reply for 8 of 8 questions: item scene-00000 (clair, score)" in other.err
+    assert "on the front" in other.out  # the other point is there
+    for gone, code, said in (("gone.gz", 3, "there is no file gone.gz"), ("again", 3, "there is no file again")):
+        refused = capbench(*words, "flaw=none", "--runs", "none", "--replay", gone)
+        assert (refused.code, said in refused.err) == (code, True)
+    unjudged = capbench("sweep", "speaker", *SCORED, "--vary", "flaw=none", "--runs", "none", "--replay", "r.gz")
+    assert (unjudged.code, "no metric asks a judge" in unjudged.err) == (2, True)
+    assert not (here / "none").exists()
+
+
 def test_two_files_are_reranked_and_the_best_of_n_is_swept(capbench, here):
     names = [json.loads(line)["id"] for line in captions_of(capbench)]
     (here / "one.json").write_text(json.dumps(dict.fromkeys(names, "a red circle")))

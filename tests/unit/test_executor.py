@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+from contextlib import contextmanager
+from typing import ClassVar
+
 import pytest
 
 import capbench
 from capbench.captioning import from_session
 from capbench.errors import MissingPart
 from capbench.protocols import Problem
+from capbench.ray_executor import Actor, Captioning
 from capbench.stage import CHUNK
+from capbench.types import Generation, Request
 
 
 class Backwards:
@@ -92,3 +98,33 @@ def test_options_of_ray_want_ray(capsys):
             main(["run", "human", "-b", "scenes(n=7)", *words])
         assert stop.value.code == 2
         assert "add --executor ray" in capsys.readouterr().err
+
+
+class Tight:
+    """A model that has memory for three pictures at a time."""
+
+    name = "tight"
+    batch = 16
+    sizes: ClassVar[list[int]] = []
+
+    @contextmanager
+    def open(self, device):
+        yield self
+
+    def caption(self, requests, params):
+        self.sizes.append(len(requests))
+        if len(requests) > 3:
+            raise MemoryError("no room")
+        return [f"seen {request.id}" for request in requests]
+
+
+def test_an_actor_remembers_from_part_to_part_how_much_its_memory_holds(tmp_path):
+    actor = Actor(pickle.dumps(Captioning(Tight(), Generation())), "cpu", str(tmp_path / "gone"))
+    Tight.sizes.clear()
+    for number in range(3):
+        asked = [Request(f"{number}-{k}", None, (), 0) for k in range(16)]
+        captions, error = pickle.loads(actor({"part": pickle.dumps((number, asked))})["answers"])  # noqa: S301 -- the actor's own
+        assert [c.text for c in captions] == [f"seen {request.id}" for request in asked]
+        assert error is None
+    half = [8, 4, 2, 2, 4, 2, 2]
+    assert Tight.sizes == [16, *half, *half, *[2] * 16]  # the first part is halved, the others come in twos

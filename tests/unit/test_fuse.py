@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -134,12 +135,46 @@ def test_a_server_that_goes_away_ends_the_run_and_the_next_start_goes_on(world, 
     assert sum(asked(body)[0] == "a dog 1" for body in server.bodies) == 1  # what was paid for is kept
 
 
-def test_tokens_of_candidates_and_of_the_fusion_are_counted_together(world, loopback, tmp_path):
-    """The candidates of one captioner are a server's: four pictures, each 100 tokens in and 7 out."""
+@pytest.fixture
+def seen(tmp_path):
+    """The same four with pictures that a server can be shown, and that it can tell apart."""
     for name in "abcd":
         Image.new("RGB", (8, 8), (ord(name), 0, 0)).save(tmp_path / f"{name}.png")
     images_of = {name: images.reference(tmp_path / f"{name}.png") for name in "abcd"}
-    bench = Benchmark("four", 1, tuple(Sample(name, image) for name, image in images_of.items()), "")
+    return Benchmark("four", 1, tuple(Sample(name, image) for name, image in images_of.items()), "")
+
+
+def test_a_retry_asks_for_what_has_no_candidate_and_fuses_nothing_else(world, seen, loopback, tmp_path):
+    """Of a there is a server's caption or none; of b the server fails too, and there is one in the file."""
+    (tmp_path / "one.json").write_text(json.dumps({**ONE, "a": None}))
+    shown = []
+
+    def script(key, attempt, body):
+        parts = body["messages"][-1]["content"]
+        if not any(part["type"] == "image_url" for part in parts):
+            return 200, loopback.completion(" + ".join(asked(body)))
+        shown.append(key)
+        return (500, {"error": "oh"}) if len(set(shown)) <= 2 and not mended else (200, loopback.completion("a seen 2"))
+
+    mended = False
+    with loopback.Server(script) as server:
+        chat = f"chat(model='tiny-eyes', url={server.url!r}, attempts=1, concurrency=1)"
+        job = Job(
+            fuse(server, ("one.json", chat)), "", "fused", seen, PARTS, {"clip": "encoder.py:Encoder"}, root=tmp_path
+        )
+        first = engine.run(engine.plan(job))
+        assert [text is None for text in texts(first)] == [True, False, False, False]
+        mended = True
+        server.bodies.clear()
+        made = engine.run(engine.plan(replace(job, retry_failed=True)))
+    assert len(server.bodies) == 1  # the picture of a, whose one candidate is fused with nothing
+    assert made.captioned == 1
+    assert texts(made) == ["a seen 2", *texts(first)[1:]]
+    assert combining.read_choices(made.run.folder)[0].best == (1,)
+
+
+def test_tokens_of_candidates_and_of_the_fusion_are_counted_together(world, seen, loopback):
+    """The candidates of one captioner are a server's: four pictures, each 100 tokens in and 7 out."""
 
     def script(key, attempt, body):
         picture = any(part["type"] == "image_url" for part in body["messages"][-1]["content"])
@@ -147,7 +182,7 @@ def test_tokens_of_candidates_and_of_the_fusion_are_counted_together(world, loop
 
     with loopback.Server(script) as server:
         chat = f"chat(model='tiny-eyes', url={server.url!r})"
-        job = Job(fuse(server, ("one.json", chat)), "", "fused", bench, (), {"clip": "encoder.py:Encoder"})
+        job = Job(fuse(server, ("one.json", chat)), "", "fused", seen, (), {"clip": "encoder.py:Encoder"})
         made = engine.run(engine.plan(job))
     assert [c.noted["tokens_in"] for c in made.run.captions] == [200] * 4
     assert [c.noted["tokens_out"] for c in made.run.captions] == [14] * 4

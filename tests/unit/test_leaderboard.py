@@ -11,6 +11,7 @@ import pytest
 from capbench import leaderboard, stats, store
 from capbench.errors import BadData, CheckFailed, UsageError
 from capbench.leaderboard import check_board, csv_text, escape, gather, interval, json_text, markdown, rewrite_board
+from capbench.leaderboard.boards import out_of_order
 from capbench.signature import short_hash
 from capbench.store import Identity, Record, Stated
 from capbench.tables import Scored
@@ -76,6 +77,35 @@ def test_a_paired_difference_decides_where_intervals_overlap(tmp_path):
     (board,) = gather([tmp_path])
     assert places(board) == [("b", 1), ("a", 2)]
     assert board.lines[1].cells[0].high > board.lines[0].cells[0].value
+
+
+def crossed(root):
+    """best, even, loud: even is a little below best on every image; loud is lower still, and varies by itself."""
+    make_run(root, "best", one(BASE))
+    make_run(root, "even", one(BASE - 0.05))
+    make_run(root, "loud", one(BASE - 0.1 + 2 * (NOISE - NOISE.mean())))
+    return gather([root])
+
+
+def test_a_rank_that_is_better_than_one_above_it_is_told_with_the_reason(tmp_path):
+    boards = crossed(tmp_path)
+    assert places(boards[0]) == [("best", 1), ("even", 2), ("loud", 1)]
+    (found,) = out_of_order(boards[0])
+    assert (found.above, found.below, found.by) == (1, 2, (0,))
+    assert (
+        "Ranks that are not in the order of score:\n\n"
+        "- loud (1) stands below even (2): best is better than even beyond chance, and not better than loud.\n"
+    ) in markdown(boards)
+    make_run(tmp_path, "unscored", one(np.full(200, NAN)))
+    assert len(out_of_order(gather([tmp_path])[0])) == 1  # one without a number comes last, by either
+
+
+def test_ranks_that_rise_are_left_alone(tmp_path):
+    for k, label in enumerate(("first", "second", "third")):
+        make_run(tmp_path, label, one(BASE - k))
+    (board,) = gather([tmp_path])
+    assert out_of_order(board) == []
+    assert "not in the order" not in markdown([board])
 
 
 def test_lower_may_be_better(tmp_path):

@@ -25,6 +25,7 @@ from capbench.types import Failure
 
 ASKED = []
 STOP = []
+MUTE = set()
 
 @dataclass(frozen=True)
 class Says:
@@ -43,7 +44,7 @@ class Says:
             raise KeyboardInterrupt
         ASKED.extend((r.id, r.sample, params.seed) for r in requests)
         own = [self.texts[("abcd".index(r.id) + params.seed) % len(self.texts)] for r in requests]
-        return [Failure("mute") if text is None else text for text in own]
+        return [Failure("mute") if text is None or r.id in MUTE else text for r, text in zip(requests, own)]
 """
 
 
@@ -173,6 +174,87 @@ def test_a_run_of_the_captioner_itself_lends_its_captions(world, tmp_path):
     assert len(world["ASKED"]) == 4
     run(Rerank([says("1", "2")]), tmp_path / "runs", label="other", generation=Generation(temperature=1.0))
     assert len(world["ASKED"]) == 8  # other decoding, other captions
+
+
+def asked(world):
+    """What the captioners were asked since the last call: (id, sample)."""
+    found = sorted((id_, sample) for id_, sample, _ in world["ASKED"])
+    world["ASKED"].clear()
+    return found
+
+
+def kept(folder):
+    """The files of a run that a retry may change."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_retry_asks_for_the_candidates_of_failed_captions_and_for_no_others(world, tmp_path):
+    captioner = Rerank([says("1", None, "3", "1"), says("2", "2", "9", "4")])
+    world["MUTE"] |= {"a", "c"}
+    first = run(captioner, tmp_path / "runs")
+    assert texts(first) == [None, "2", None, "4"]
+    asked(world)
+    before = kept(first.run.folder)
+    assert run(captioner, tmp_path / "runs", retry_failed=True).captioned == 0
+    assert asked(world) == [("a", 0), ("a", 0), ("c", 0), ("c", 0)]  # b has a candidate, and a caption
+    assert kept(first.run.folder) == before  # what fails as it did changes nothing
+
+    world["MUTE"].remove("a")
+    mended = run(captioner, tmp_path / "runs", retry_failed=True)
+    assert (mended.captioned, texts(mended)) == (1, ["1", "2", None, "4"])
+    assert asked(world) == [("a", 0), ("a", 0), ("c", 0), ("c", 0)]
+    world["MUTE"].clear()
+    whole = run(captioner, tmp_path / "runs", retry_failed=True)
+    assert asked(world) == [("c", 0), ("c", 0)]
+    assert run(captioner, tmp_path / "runs", retry_failed=True).captioned == 0
+    assert asked(world) == []
+    fresh = run(captioner, tmp_path / "other")
+    assert texts(whole) == texts(fresh) == ["1", "2", "3", "4"]
+    assert whole.run.summaries == fresh.run.summaries
+    assert whole.run.record.notes == fresh.run.record.notes
+    of_both = [combining.read_choices(made.run.folder) for made in (whole, fresh)]
+    assert [[c.text for c in x.candidates] for x in of_both[0]] == [[c.text for c in x.candidates] for x in of_both[1]]
+
+
+def test_a_retry_of_several_samples_one_inside_another(world, tmp_path):
+    inner = f"rerank(captioners=[{says('1', '2', '3', '4')!r}], n=2)"
+    captioner = Rerank([inner, says("9")])
+    world["MUTE"] |= {"b"}
+    assert texts(run(captioner, tmp_path / "runs", samples=2))[2:4] == [None, None]
+    asked(world)
+    world["MUTE"].clear()
+    mended = run(captioner, tmp_path / "runs", samples=2, retry_failed=True)
+    assert asked(world) == [("b", 0), ("b", 0), ("b", 1), ("b", 1), ("b", 2), ("b", 3)]
+    assert texts(mended) == texts(run(captioner, samples=2))
+
+
+def test_a_retry_that_is_killed_keeps_what_it_was_given(world, tmp_path):
+    captioner = Rerank([says("1", "2")])
+    world["MUTE"] |= {"a", "b", "c"}
+    first = run(captioner, tmp_path / "runs")
+    world["MUTE"].clear()
+    asked(world)
+    world["STOP"].append(2)
+    with pytest.raises(KeyboardInterrupt):
+        run(captioner, tmp_path / "runs", retry_failed=True)
+    world["STOP"].clear()
+    assert asked(world) == [("a", 0), ("b", 0)]
+    assert texts(run(captioner, tmp_path / "runs")) == texts(first)  # without the option it goes on as it is
+    assert asked(world) == []
+    assert texts(run(captioner, tmp_path / "runs", retry_failed=True)) == ["1", "2", "1", "2"]
+    assert asked(world) == [("c", 0)]
+
+
+def test_a_retry_takes_what_a_run_of_the_captioner_itself_has_by_now(world, tmp_path):
+    spec = says("1", "2")
+    alone, origin = plugins.load("captioners", spec)
+    world["MUTE"] |= {"a"}
+    run(Rerank([spec]), tmp_path / "runs")
+    world["MUTE"].clear()
+    run(alone, tmp_path / "runs", label="alone", origin=origin)
+    asked(world)
+    mended = run(Rerank([spec]), tmp_path / "runs", retry_failed=True)
+    assert (asked(world), texts(mended)[0]) == ([], "1")
 
 
 def test_one_inside_another_is_the_best_of_all(world, tmp_path):

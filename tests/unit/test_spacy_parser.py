@@ -11,6 +11,7 @@ import pytest
 from capbench.backends.spacy_parser import SpacyParser, pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas
 from capbench.backends.spacy_parser.rules import elements
+from capbench.backends.spacy_parser.trees import Word
 from capbench.errors import CapbenchError, MissingPart
 from capbench.protocols import Elements
 from capbench.testing import check_backend
@@ -165,9 +166,24 @@ def test_what_a_pronoun_costs_does_not_grow_with_the_text(session, text):
     asked = []
     for times in (100, 400):
         counting = Counting(session.lemmas)
-        elements(session.nlp((text * times).strip()), counting)
+        (tree,) = session.trees.read([(text * times).strip()], 1)
+        elements(tree, counting)
         asked.append(counting.asked / times)
     assert asked[1] < 1.2 * asked[0]
+
+
+@pytest.mark.parametrize("text", ["bird swimming ", "of the side of the ", "mirror on a wall ", "dog and "])
+def test_what_a_word_is_asked_does_not_grow_with_the_text(session, text, monkeypatch):
+    plain, asked = Word.head, []
+    counting = property(lambda word: asked.append(word.i) or plain.fget(word), plain.fset)
+    monkeypatch.setattr(Word, "head", counting)
+    a_word = []
+    for times in (200, 800):
+        asked.clear()
+        (tree,) = session.trees.read([(text * times).strip()], 1)
+        elements(tree, session.lemmas)
+        a_word.append(len(asked) / len(tree))
+    assert a_word[1] < 1.5 * a_word[0]
 
 
 def test_the_backend_keeps_the_promises_of_its_kind():

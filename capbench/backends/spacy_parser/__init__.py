@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from capbench.backends.spacy_parser import pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas, lemmas_of
 from capbench.backends.spacy_parser.rules import elements
+from capbench.backends.spacy_parser.trees import Trees
 from capbench.backends.spacy_parser.workers import MOST, WORTH, Workers, cores
 from capbench.errors import MissingPart, UsageError
 from capbench.languages import readable
@@ -85,20 +86,20 @@ class SpacyParser:
             raise MissingPart(problem.what, problem.cure)
         found = pipeline.find(self.pipeline)
         nlp = found.load()
-        lemmas = lemmas_of(nlp, words.PLURALS)
+        trees, lemmas = Trees(nlp), lemmas_of(nlp, words.PLURALS)
         count = self.workers or min(cores(), MOST)
         if count == 1:
-            yield ParserSession(nlp, lemmas, self.batch)
+            yield ParserSession(trees, lemmas, self.batch)
             return
         with closing(Workers(count - 1, [str(found.folder.resolve()), str(self.batch)])) as workers:
-            yield ParserSession(nlp, lemmas, self.batch, workers)
+            yield ParserSession(trees, lemmas, self.batch, workers)
 
 
 @dataclass(frozen=True, slots=True)
 class ParserSession:
     """A ``ParserSession`` over one pipeline; equal texts of a call are parsed once."""
 
-    nlp: Any
+    trees: Trees
     lemmas: Lemmas
     batch: int
     workers: Workers | None = None
@@ -107,7 +108,7 @@ class ParserSession:
         """One Elements a text; a text without words has none, one that spaCy cannot hold is a Failure."""
         read = [" ".join(readable(text).replace("\0", " ").split()) for text in texts]
         known: dict[str, Elements | Failure] = {"": Elements()}
-        longest = self.nlp.max_length
+        longest = self.trees.nlp.max_length
         for text in read:
             if len(text) > longest:
                 known[text] = Failure(f"a text of {len(text)} characters; spaCy reads at most {longest}")
@@ -121,4 +122,4 @@ class ParserSession:
 
     def _made(self, texts: Sequence[str]) -> list[Elements]:
         """The elements of texts in this process."""
-        return [elements(doc, self.lemmas) for doc in self.nlp.pipe(texts, batch_size=self.batch)]
+        return [elements(tree, self.lemmas) for tree in self.trees.read(texts, self.batch)]

@@ -49,12 +49,16 @@ class Pipeline:
         """
         import spacy
 
+        from capbench.backends.spacy_parser import products
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions: the plan and the signature name them
-                return spacy.load(self.folder, exclude=list(UNUSED), disable=list(TABLES_ONLY))
+                nlp = spacy.load(self.folder, exclude=list(UNUSED), disable=list(TABLES_ONLY))
         except Exception as error:  # whatever a folder can hold
             raise CapbenchError(f"spaCy cannot load {self.folder}: {type(error).__name__}: {error}") from error
+        products.use(nlp)
+        return nlp
 
 
 def find(pipeline: str) -> Pipeline:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from capbench.backends.spacy_parser import ParserSession, pipeline, words
 from capbench.backends.spacy_parser.lemmas import lemmas_of
+from capbench.backends.spacy_parser.trees import Trees
 from capbench.protocols import Elements
 
 
@@ -15,7 +16,7 @@ def main(folder: str, batch: str) -> None:
     """Read lists of texts until the input ends; an empty line says that the pipeline is in memory."""
     replies, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no reply
     nlp = pipeline.Pipeline(Path(folder), "", "").load()
-    session = ParserSession(nlp, lemmas_of(nlp, words.PLURALS), int(batch))
+    session = ParserSession(Trees(nlp), lemmas_of(nlp, words.PLURALS), int(batch))
     print(file=replies, flush=True)
     for line in sys.stdin:
         parsed = session.parse(json.loads(line))

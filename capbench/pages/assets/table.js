@@ -25,8 +25,18 @@ function scoresSection(board, id) {
     again();
   });
   const bar = make('div', { class: 'bar' }, find, columnChooser(board, state, again), note);
-  const lead = `Dots are values, bars 95% bootstrap intervals on one scale a column; the number in a box is the rank by that column alone. Equal ranks (=) are not told apart. n is ${count(board.n)} unless a cell says otherwise.`;
-  return section(id, 'Scores', lead, bar, sideways('Scores', table));
+  const lead = `Dots are values, bars 95% bootstrap intervals on one scale a column; the number in a box is the rank by that column alone. A rank is one more than the number of systems that are better beyond chance; = is shared. n is ${count(board.n)} unless a cell says otherwise.`;
+  return section(id, 'Scores', lead, bar, sideways('Scores', table), outOfOrderNotes(board));
+}
+
+/** Why some rank is better than one above it: the lines are ordered by value. */
+function outOfOrderNotes(board) {
+  const named = (i) => make('span', { class: 'who' }, mark(i), words(board.lines[i].label, 'b'));
+  const ranked = (i) => [named(i), ` (${board.lines[i].rank})`];
+  const notes = board.outOfOrder.map(({ above, below, by }) => make('li', {},
+    ...ranked(below), ' stands below ', ...ranked(above), ': ', ...by.flatMap((i, n) => [n ? ', ' : '', named(i)]),
+    by.length === 1 ? ' is' : ' are', ' better than ', named(above), ' beyond chance, and not better than ', named(below), '.'));
+  return notes.length ? make('ul', { class: 'disagree order' }, notes) : null;
 }
 
 /** The lines to show, in order. */
