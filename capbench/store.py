@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -160,7 +161,8 @@ def stream_at(path: Path) -> Path | int | None:
     with suppress(OSError):
         if path.exists() and not path.is_dir():
             found = None if path.is_file() else path
-            if os.path.samestat(path.stat(), os.fstat(STDOUT)):
+            # where stdout was closed from the start, its number is that of some file of ours
+            if sys.__stdout__ is not None and os.path.samestat(path.stat(), os.fstat(STDOUT)):
                 found = os.dup(STDOUT)
     return found
 
