@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, MissingPart
+from capbench.hub_models import folder_of, found, model_digest, model_name, weights_problem
 from capbench.languages import readable
 from capbench.protocols import Problem
-from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 if TYPE_CHECKING:
     from capbench.types import Array
@@ -50,15 +50,11 @@ class Setting:
         """The first thing that is missing, if any: the library, the model, its layer, or its baseline."""
         if importlib.util.find_spec("bert_score") is None:
             return Problem("the library bert-score is not installed", LIBRARY)
-        folder = self.folder()
-        if folder is None:
-            return Problem(
-                f"no model {self.model!r}: neither a folder with a config.json nor in the hub's cache",
-                f"hf download {self.model}, or give a folder: bertscore(model='FOLDER', layer=...)",
-            )
-        if not files(folder, WEIGHTS):
-            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
-        return self._check_layer(folder) or self._check_baseline()
+        try:
+            folder = folder_of(self.model, "bertscore(model='FOLDER', layer=...)")
+        except MissingPart as error:
+            return Problem(error.message, error.cure)
+        return weights_problem(folder) or self._check_layer(folder) or self._check_baseline()
 
     def _check_layer(self, folder: Path) -> Problem | None:
         """Whether there is such a layer."""
@@ -87,7 +83,7 @@ class Setting:
 
     def folder(self) -> Path | None:
         """Where the model is: the folder itself, or the hub's cache."""
-        return model_folder(self.model)
+        return found(self.model)
 
     def name(self) -> str:
         """What the model is called in signatures: its id, or the folder's name."""

@@ -17,7 +17,7 @@ from capbench.errors import CapbenchError, Midway
 from capbench.patience import Patience
 from capbench.progress import progress
 from capbench.resolve import Features
-from capbench.stage import one_each, out_of_memory
+from capbench.stage import Room, one_each
 from capbench.types import Answer, Caption, Failure, Generation, Request
 
 BATCH = 16  # requests a batch where the captioner states no ``batch``
@@ -127,7 +127,7 @@ def batch_by_batch(
         seeded = replace(params, seed=params.seed + group[0].sample)
         left = group
         while left:
-            part, left = left[: batcher.size], left[batcher.size :]
+            part, left = left[: batcher.room.size], left[batcher.room.size :]
             batcher.announce(left)
             with patience.over(len(part)):
                 try:
@@ -163,11 +163,11 @@ class Batcher:
     """An open session, and how many requests it is given at a time."""
 
     def __init__(self, name: str, session: Any, size: int) -> None:
-        self.name, self.session, self.size = name, session, size
+        self.name, self.session, self.room = name, session, Room(size)
 
     def announce(self, left: Sequence[Request]) -> None:
         """Tell a session that can open pictures in advance which batch comes after the next."""
-        if hasattr(self.session, "ahead") and (coming := sent(left[: self.size])):
+        if hasattr(self.session, "ahead") and (coming := sent(left[: self.room.size])):
             self.session.ahead(coming)
 
     def captions(self, requests: Sequence[Request], params: Generation, *, proven: bool) -> list[Caption]:
@@ -179,24 +179,16 @@ class Batcher:
         """
         seen = sent(requests)
         begun = time.perf_counter()
+        answers: Sequence[Any]
         try:
-            answers = one_each(lambda part: self._ask(part, params), seen, self.name, proven=proven) if seen else []
+            answers = one_each(
+                lambda part: self.session.caption(part, params), seen, self.name, proven=proven, room=self.room
+            )
         except Midway as midway:
-            raise Stopped(midway.error, self._all(requests, midway.done, 0.0, partly=True)) from None
+            done = {key(seen[i]): answer for i, answer in midway.done.items()}
+            raise Stopped(midway.error, self._all(requests, done, 0.0, partly=True)) from None
         seconds = (time.perf_counter() - begun) / max(len(seen), 1)
         return self._all(requests, {key(r): a for r, a in zip(seen, answers, strict=True)}, seconds)
-
-    def _ask(self, part: Sequence[Request], params: Generation) -> Sequence[Any]:
-        """The session's answers; less memory than the batch needs makes the next ones smaller."""
-        try:
-            answers: Sequence[Any] = self.session.caption(part, params)
-        except Midway as midway:
-            raise Midway(midway.error, {key(part[i]): answer for i, answer in midway.done.items()}) from None
-        except Exception as error:
-            if out_of_memory(error):
-                self.size = max(1, min(self.size, len(part) // 2))
-            raise
-        return answers
 
     def _all(
         self, requests: Sequence[Request], answers: Mapping[Any, Any], seconds: float, *, partly: bool = False

@@ -33,10 +33,10 @@ def names(group: str, runs: str = "runs", *, load: bool = False) -> list[Entry]:
 
 def run_names(root: Path) -> list[Entry]:
     """The runs below a folder, with what they are."""
-    from capbench import store
+    from capbench import run_folders, store
 
     found = []
-    for folder in store.find_runs(root):
+    for folder in run_folders.find_runs(root):
         try:
             record = store.read_record(folder)
             text = f"{record.label} on {record.identity.benchmark}, {record.identity.items} items, {record.status}"

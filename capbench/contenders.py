@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Unpack
 
-from capbench import api, engine, plugins, store
+from capbench import api, engine, plugins, run_folders, store
 from capbench import benchmark as benchmarks
 from capbench.bag_compare import Contender
 from capbench.bags import RECIPES, SHORT_NAMES
@@ -111,7 +111,7 @@ def one_told(word: str, root: Path, given: Setting | None, extra: Sequence[str])
             parts = list(api.DEFAULT_METRICS)
         return api.job_of(word, given.bench, list(dict.fromkeys([*parts, *extra])), **given.options)
     try:
-        return store.pick_run(word, root)
+        return run_folders.pick_run(word, root)
     except UsageError as error:
         if names_captioner(word):
             cure = "name the benchmark to run the captioner on: -b BENCHMARK"

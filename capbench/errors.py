@@ -15,12 +15,16 @@ Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SHOWN_FAULTS = 20
+NO_PLACE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,16 @@ class UsageError(CapbenchError):
     exit_code = 2
 
 
+def check_choice(part: str, field: str, value: str, known: Collection[str]) -> None:
+    """Refuse a value of a part's field that is none of those it takes.
+
+    Raises:
+        UsageError: with those that it takes.
+    """
+    if value not in known:
+        raise UsageError(f"{part}: {field} is one of {', '.join(known)}, not {value!r}")
+
+
 class MissingPart(CapbenchError):
     """A package, a model, a program or a binding is missing. ``problems``: each by itself, where they were gathered."""
 
@@ -81,12 +95,14 @@ def cannot_start(problems: Sequence[Any]) -> MissingPart:
 
 
 class CannotWrite(CapbenchError):
-    """The disk is full or gone; what was written before is whole."""
+    """The disk is full or gone, or nobody may write there; what was written before is whole."""
 
 
 def cannot_write(path: Path, error: Exception) -> CannotWrite:
     """The error of a write that failed."""
     cure = "make room, then run the same command again: it goes on from what is kept"
+    if isinstance(error, OSError) and error.errno in NO_PLACE:
+        cure = "name a place that can be written"
     return CannotWrite(f"cannot write {path}: {getattr(error, 'strerror', '') or error}", cure)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from capbench import plugins
 from capbench.errors import CheckFailed, MissingPart, UsageError
 from capbench.images import reference
+from capbench.libraries import libraries_problem
 from capbench.needs import Images, Vector, Vectors
 from capbench.trial import small_world
 from capbench.types import ImageRef
@@ -87,12 +88,9 @@ def original(spec: str) -> Any:
     if not hasattr(encoder, "load") or getattr(encoder, "precision", "") != "fp32":
         raise UsageError(f"{spec} cannot be exported", "encoders of open_clip and hf in fp32 can be")
     encoder = replace(encoder, runtime="torch")
-    problem = encoder.check()
+    problem = encoder.check() or libraries_problem(LIBRARIES, "pip install 'capbench[export]'")
     if problem is not None:
         raise MissingPart(problem.what, problem.cure)
-    lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise MissingPart(f"{' and '.join(lacking)} not installed", "pip install 'capbench[export]'")
     return encoder
 
 

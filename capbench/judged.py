@@ -132,14 +132,6 @@ class Judged:
             told.append(values | {sight: shown(value) for sight, value in zip(self.sights, seen, strict=True)})
         return opinions(rubrics.load(self.rubric), told, self.settings, door, shelf)
 
-    def pack(self, value: Any) -> bytes:
-        """It is not kept; its replies are."""
-        raise NotImplementedError
-
-    def unpack(self, data: bytes) -> Any:
-        """It is not kept."""
-        raise NotImplementedError
-
     def gather(self, values: Sequence[Any]) -> list[Opinion]:
         """One opinion an item, without columns for a failure."""
         return [Opinion(reason=value.reason) if isinstance(value, Failure) else value for value in values]

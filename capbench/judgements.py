@@ -154,6 +154,11 @@ def named(value: Mapping[str, Any], key: str, wrong: Wrong) -> str:
     """An image or group as text; "" where there is none."""
     if value.get(key) is None and (key not in value or key != "image"):
         return ""
+    return name_at(value, key, wrong)
+
+
+def name_at(value: Mapping[str, Any], key: str, wrong: Wrong) -> str:
+    """The name or number under a key as text; "" where it is neither, which is told."""
     try:
         return id_text(value[key])
     except ValueError as error:

@@ -63,8 +63,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class OpenJudge:
-    """A judge that is ready to be asked. fingerprint: its identity. ``shelf.made``: how many replies it gave."""
+    """A judge that is ready to be asked.
 
+    name: the spec or alias it was opened by. fingerprint: its identity. ``shelf.made``: how many replies it gave.
+    """
+
+    name: str
     fingerprint: str
     door: Lazy
     shelf: Shelf
@@ -91,7 +95,7 @@ def opened(
     with ExitStack() as stack:
         cache = stack.enter_context(open_cache())
         fingerprint = bound[spec].fingerprint
-        yield OpenJudge(fingerprint, Lazy(bound[spec].backend, device, stack), Shelf(cache, fingerprint))
+        yield OpenJudge(spec, fingerprint, Lazy(bound[spec].backend, device, stack), Shelf(cache, fingerprint))
 
 
 def ask_both_orders(

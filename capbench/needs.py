@@ -120,14 +120,6 @@ class Tokens:
         tokens: Sequence[Any] = session.words(items) if hasattr(session, "words") else session.tokenize(items)
         return tokens
 
-    def pack(self, value: Any) -> bytes:
-        """Words joined by newlines, which no token holds."""
-        return "\n".join(value).encode("utf-8", "surrogatepass")
-
-    def unpack(self, data: bytes) -> Any:
-        """The words again."""
-        return tuple(data.decode("utf-8", "surrogatepass").split("\n")) if data else ()
-
     def gather(self, values: Sequence[Any]) -> Words:
         """All texts as integer words; a failed text has none."""
         if isinstance(values, Words):
@@ -135,6 +127,11 @@ class Tokens:
         if isinstance(values, Chosen):
             return values.words.take(values.index)
         return Words.of([() if isinstance(value, Failure) else value for value in values])
+
+
+def words_of_both(tokenizer: str) -> dict[str, Need]:
+    """What metrics of word overlap need: the words of the captions and of the references."""
+    return {"candidates": Tokens(Captions(), tokenizer), "references": Tokens(References(), tokenizer)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,18 +69,12 @@ class DerivedNeed(Need, Protocol):
         """One value or Failure for each item, in order."""
         ...
 
-    def pack(self, value: Any) -> bytes:
-        """A value as bytes for the cache."""
-        ...
-
-    def unpack(self, data: bytes) -> Any:
-        """The value again, equal to what was packed; None where a file that belongs to it is gone."""
-        ...
-
     def gather(self, values: Sequence[Any]) -> Any:
         """All values as the argument that ``rows`` gets; a Failure becomes an empty or NaN value."""
         ...
 
+    # Where it is cached: pack(self, value) -> bytes: a value for the cache, and unpack(self, data: bytes) -> Any: the
+    # value again, equal to what was packed; None where a file that belongs to it is gone.
     # Optional: named(self, input) -> str where inputs of many items are the same, so that each is made once;
     #           also: a tuple of further needs: an item is then a tuple, of its value of ``of`` and of each of these
     #           (a list where an item has several);

@@ -23,7 +23,7 @@ from capbench.captioning import BATCH, Batcher, Keep, batches, from_open
 from capbench.errors import CapbenchError, Midway
 from capbench.progress import progress
 from capbench.protocols import Problem
-from capbench.stage import CHUNK, one_each
+from capbench.stage import Room, chunk_of, one_each
 from capbench.types import Caption, Failure, Generation, Request
 
 ATTEMPTS = 3  # times that Ray may fail without a batch done in between
@@ -123,7 +123,7 @@ class Ray:
         Raises:
             CapbenchError: as for ``caption``.
         """
-        size = int(getattr(backend, "chunk", CHUNK))
+        size = chunk_of(backend)
         chunks = [range(start, min(start + size, len(items))) for start in range(0, len(items), size)]
         parts = [[items[i] for i in chunk] for chunk in chunks]
         for number, packed in self.over(Encoding(backend, need), parts, device, proven=False):
@@ -208,16 +208,19 @@ class Encoding:
     part: Any
     need: Any
 
-    def held(self, session: Any) -> Any:
-        """An open session as an actor holds it."""
-        return session
+    def held(self, session: Any) -> tuple[Any, Room]:
+        """An open session as an actor holds it, with what is known of its memory."""
+        return session, Room(chunk_of(self.part))
 
-    def answers(self, session: Any, items: Sequence[Any], *, proven: bool) -> tuple[list[Any], Exception | None]:
+    def answers(
+        self, held: tuple[Any, Room], items: Sequence[Any], *, proven: bool
+    ) -> tuple[list[Any], Exception | None]:
         """The packed values of a chunk, each with its place."""
+        session, room = held
         ended = None
         try:
             name = f"backend {self.need.backend!r}"
-            values = one_each(lambda part: self.need.compute(session, part), items, name, proven=proven)
+            values = one_each(lambda part: self.need.compute(session, part), items, name, proven=proven, room=room)
             made = dict(enumerate(values))
         except Midway as stop:
             made, ended = dict(stop.done), stop.error

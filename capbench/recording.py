@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from capbench import plugins, store
 from capbench.details import Details, read_details
@@ -15,6 +16,7 @@ from capbench.resolve import closure, is_derived
 from capbench.store import Record, Run, write_file
 
 Source = tuple[str, Record, Mapping[str, Details]]  # what it is called, and the details of metrics by short signature
+Exchanges = Iterable[Mapping[str, Any]]
 
 
 def export(folders: Iterable[Path], target: Path) -> tuple[int, int]:
@@ -30,6 +32,20 @@ def export_run(run: Run, target: Path) -> tuple[int, int]:
     """As ``export``, of a run that has just been made and is kept in no folder."""
     said = {one.key.rpartition("#")[2]: one.details for one in run.scored}
     return write([(run.record.label, run.record, said)], target)
+
+
+def export_asked(judge: str, fingerprint: str, exchanges: Exchanges, target: Path) -> None:
+    """As ``export``, of a judge that was asked outside of any run: there may be no reply at all.
+
+    judge: the spec or alias it is named by. exchanges: all that was asked, as ``details`` of a run has it.
+    """
+    recording = Recording({judge: fingerprint}, {fingerprint: replies_in(exchanges, judge)})
+    write_file(target, written(recording))
+
+
+def replies_in(exchanges: Exchanges, where: str) -> dict[str, JudgeReply]:
+    """Key -> reply of what was answered."""
+    return {one["key"]: unpacked(one["reply"], where) for one in exchanges if "reply" in one}
 
 
 def kept_in(folder: Path) -> Source:
@@ -52,7 +68,7 @@ def write(sources: Iterable[Source], target: Path) -> tuple[int, int]:
                 continue
             name = judge_of(stated.spec)
             mark = judges[name] = record.backends[name]
-            own = {one["key"]: unpacked(one["reply"], where) for one in exchanges if "reply" in one}
+            own = replies_in(exchanges, where)
             replies.setdefault(mark, {}).update(own)
             found += len(own)
         if not found:

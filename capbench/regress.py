@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from capbench import paired, store
+from capbench import paired, run_folders, store
 from capbench.compare import Comparison, Line, compare_sides
 from capbench.errors import BadData, CheckFailed, Fault, NotComparable, UsageError
 from capbench.leaderboard import ENTRY_FILES, entry_files
@@ -69,7 +69,8 @@ class Report:
             )
         if unknown:
             faults = [Fault(", ".join(labels), why) for why, labels in reasons(unknown).items()]
-            raise NotComparable("not comparable with the baseline:", faults, "score both in the same way")
+            cure = "score both in the same way, or accept the run as a new baseline: --update-baseline"
+            raise NotComparable("not comparable with the baseline:", faults, cure)
 
 
 def reasons(checks: Sequence[Check]) -> dict[str, list[str]]:
@@ -188,7 +189,7 @@ def has_baseline(place: Path, run: Path) -> bool:
 def alike(place: Path, record: store.Record) -> list[Path]:
     """The entries below a folder that are of the same benchmark and label."""
     wanted_key = record.label, record.identity.benchmark
-    found = store.finished_runs(store.find_runs(place))
+    found = run_folders.finished_runs(run_folders.find_runs(place))
     return [folder for folder, other in found if (other.label, other.identity.benchmark) == wanted_key]
 
 
@@ -214,7 +215,7 @@ def update_baseline(place: Path, run: Path, *, nested: bool = False) -> Path:
         old = [folder for folder in alike(place, side.record) if folder.resolve() != target.resolve()]
     if target.resolve() == run.resolve():
         return target
-    target.mkdir(parents=True, exist_ok=True)
+    store.make_folder(target)
     kept = entry_files(run)
     for name in set(ENTRY_FILES) - set(kept):
         (target / name).unlink(missing_ok=True)

@@ -141,6 +141,13 @@ def render(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+def set_besides(part: Any, plain: Any) -> str:
+    """(name=value,...): the fields in which a part differs from a plain one of its kind; "" where it does in none."""
+    known = dict(fields(plain))
+    said = ",".join(f"{name}={value!r}" for name, value in fields(part) if value != known[name])
+    return f"({said})" if said else ""
+
+
 def fingerprint(part: Any, version: int = 1) -> str:
     """name(field=value, ...)@version for parts that nothing else can change."""
     inner = ",".join(f"{name}={value!r}" for name, value in fields(part))

@@ -20,6 +20,11 @@ CHUNK = 256  # items a cache commit: what a killed run can lose of its encoding
 CHEAP_CHUNK = 50_000  # items a call of needs that are not cached
 
 
+def chunk_of(backend: Any) -> int:
+    """Items a cache commit: fewer where the backend says that they are slow to make."""
+    return int(getattr(backend, "chunk", CHUNK))
+
+
 class Lazy:
     """A session that is opened when the first item is missing from the cache, and not before.
 
@@ -32,8 +37,8 @@ class Lazy:
 
     @property
     def chunk(self) -> int:
-        """Items a cache commit: fewer where the backend says that they are slow to make."""
-        return int(getattr(self._backend, "chunk", CHUNK))
+        """Items a cache commit."""
+        return chunk_of(self._backend)
 
     @property
     def recorded(self) -> bool:
@@ -74,6 +79,7 @@ class Stage:
         self.session, self.cache, self.shared = session, cache, shared
         self.made = 0
         self.parts = bool(getattr(need, "replies", False))  # what is kept are the parts of its values
+        self.room = Room(session.chunk if need.cached else CHEAP_CHUNK)
 
     def chosen(self, wanted: Mapping[str, Any], names: Sequence[str], items: Sequence[Any]) -> Chosen | None:
         """The values of all items as integer words, where the session gives such; else None."""
@@ -98,7 +104,7 @@ class Stage:
         """Name -> value or Failure for all that is wanted, kept chunk by chunk."""
         known = {name: self.shared.values[name] for name in wanted if name in self.shared.values}
         names = [name for name in wanted if name not in known]
-        size = self.session.chunk if self.need.cached else CHEAP_CHUNK
+        size = self.room.most
         with progress(len(names), f"{self.need.kind} by {self.need.backend}") as bar:
             missing: list[str] = []
             for start in range(0, len(names), size):
@@ -151,32 +157,54 @@ class Stage:
 
     def _compute(self, items: Sequence[Any]) -> Sequence[Any]:
         """One value an item."""
-        name = f"backend {self.need.backend!r}"
         if self.parts:
             shelf = Shelf(self.cache, self.fingerprint)
             try:
-                return one_each(lambda part: self.need.compute(self.session, part, shelf), items, name, proven=True)
+                return self._each(lambda part: self.need.compute(self.session, part, shelf), items, proven=True)
             finally:
                 self.made += shelf.made
         session = self.session.get()
-        return one_each(lambda part: self.need.compute(session, part), items, name, proven=self.made > 0)
+        return self._each(lambda part: self.need.compute(session, part), items, proven=self.made > 0)
+
+    def _each(self, call: Any, items: Sequence[Any], *, proven: bool) -> Sequence[Any]:
+        """One value an item, by this call of the session."""
+        return one_each(call, items, f"backend {self.need.backend!r}", proven=proven, room=self.room)
+
+
+class Room:
+    """How many items a plugin is given at a time: a batch that needs more memory than there is makes all later smaller.
+
+    An item that is too large alone says nothing of the others, so that batches are then as large as at first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = self.most = size
+
+    def overflowed(self, count: int) -> None:
+        """So many items were too many."""
+        self.size = min(self.size, count // 2) if count > 1 else self.most
 
 
 def one_each(
-    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, *, proven: bool
+    call: Callable[[Sequence[Any]], Sequence[Any]],
+    items: Sequence[Any],
+    name: str,
+    *,
+    proven: bool,
+    room: Room | None = None,
 ) -> Sequence[Any]:
     """Call a plugin on a batch; one that raises is halved until the item is found, so that it costs only itself.
 
-    proven: whether it has worked before; if not, failing on every item is its own fault and raises.
+    proven: whether it has worked before; if not, failing on every item is its own fault and raises. room: what is known
+    of how many items fit, for later batches too.
 
     Raises:
         CapbenchError: it never worked, or gave another number of values than items.
+        Midway: it ended its work; what was made is in it by the index in ``items``.
     """
-    made, error = attempt(call, items, name)
-    if error is not None:
-        made = in_halves(call, items, name, error)
-        if not proven and all(isinstance(value, Failure) for value in made):
-            raise CapbenchError(f"{name} failed on every item: {words_of(error)}") from error
+    made, error = in_parts(call, items, name, room or Room(len(items)), len(items))
+    if error is not None and not proven and all(isinstance(value, Failure) for value in made):
+        raise CapbenchError(f"{name} failed on every item: {words_of(error)}") from error
     return made
 
 
@@ -196,17 +224,32 @@ def attempt(
     return made, None
 
 
-def in_halves(
-    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, error: Exception
-) -> list[Any]:
-    """The values of a batch that raised, half by half; an item that raises alone is a Failure with its words."""
-    if len(items) == 1:
-        return [Failure(words_of(error))]
+def in_parts(
+    call: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any], name: str, room: Room, most: int
+) -> tuple[list[Any], Exception | None]:
+    """The values of items, at most so many at a time, and the first thing that was raised.
+
+    A part that raises is halved; an item that raises alone is a Failure with its words.
+    """
     values: list[Any] = []
-    for half in (items[: len(items) // 2], items[len(items) // 2 :]):
-        made, again = attempt(call, half, name)
-        values += made if again is None else in_halves(call, half, name, again)
-    return values
+    first = None
+    while len(values) < len(items):
+        part = items[len(values) : len(values) + min(most, room.size)]
+        try:
+            made, error = attempt(call, part, name)
+            if error is not None:
+                first = first or error
+                if out_of_memory(error):
+                    room.overflowed(len(part))
+                if len(part) == 1:
+                    made = [Failure(words_of(error))]
+                else:
+                    made, _ = in_parts(call, part, name, room, (len(part) + 1) // 2)
+        except Midway as stop:
+            done = {len(values) + i: value for i, value in stop.done.items()}
+            raise Midway(stop.error, {**dict(enumerate(values)), **done}) from None
+        values += made
+    return values, first
 
 
 def words_of(error: Exception) -> str:

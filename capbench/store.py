@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
 TAGS = "tags.parquet"
+STDOUT = 1
 CAPTION_FIELDS = tuple(field.name for field in fields(Caption))
 
 
@@ -130,11 +132,16 @@ def slug(text: str) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: temporary name, sync, rename.
+    """Replace a file as a whole: temporary name, sync, rename. A link stays; a device or a pipe is written into.
 
     Raises:
         CannotWrite: the disk is full, or gone; the file is as it was.
     """
+    stream = stream_at(path)
+    if stream is not None:
+        write_into(stream, path, data)
+        return
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
@@ -145,6 +152,33 @@ def write_file(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
+        raise cannot_write(path, error) from error
+
+
+def stream_at(path: Path) -> Path | int | None:
+    """A device or a pipe, whose place no file may take, or a descriptor of what this process prints into."""
+    found: Path | int | None = None
+    with suppress(OSError):
+        if path.exists() and not path.is_dir():
+            found = None if path.is_file() else path
+            # where stdout was closed from the start, its number is that of some file of ours
+            if sys.__stdout__ is not None and os.path.samestat(path.stat(), os.fstat(STDOUT)):
+                found = os.dup(STDOUT)
+    return found
+
+
+def write_into(stream: Path | int, path: Path, data: bytes) -> None:
+    """Write to what ``stream_at`` found.
+
+    Raises:
+        CannotWrite: it takes no more.
+    """
+    try:
+        with open(stream, "wb") as file:  # noqa: PTH123 -- it may be a descriptor
+            file.write(data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
         raise cannot_write(path, error) from error
 
 
@@ -364,57 +398,13 @@ def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
 
 
 def read_summary(folder: Path) -> tuple[Summary, ...]:
-    """Read summary.json."""
-    return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
-
-
-def pick_run(word: str, root: Path) -> Path:
-    """The folder of the run that a word means.
-
-    word: a folder that holds a run, the beginning of a run's folder name or of its id (the 6 digits at the
-    end) below ``root``, or ``latest``: the run below ``root`` that finished last.
+    """Read summary.json.
 
     Raises:
-        UsageError: none or several are meant.
+        BadData: it is not there, or damaged.
     """
-    if (Path(word) / RUN).exists():
-        return Path(word)
-    folders = find_runs(root)
-    if word == "latest":
-        finished = [
-            (str(record.circumstance.get("finished", "")), (folder / RUN).stat().st_mtime_ns, folder)
-            for folder, record in finished_runs(folders)
-        ]
-        if not finished:
-            raise UsageError(f"there is no finished run below {root}", "capbench run CAPTIONER -b BENCHMARK")
-        return max(finished)[2]
-    if not word:
-        raise UsageError("an empty word names no run")
-    meant = [f for f in folders if f.name == word or str(f.relative_to(root)) == word]
-    meant = meant or [f for f in folders if f.name.startswith(word) or f.name.rpartition("-")[2].startswith(word)]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        raise UsageError(
-            f"{word!r} may be any of {len(meant)} runs: {', '.join(str(f) for f in meant[:5])}", "write more of one"
-        )
-    names = ", ".join(f.name for f in folders[:10]) or "there is none"
-    raise UsageError(
-        f"no run is called {word!r} below {root}", f"give a folder, `latest`, or the start of one: {names}"
-    )
-
-
-def finished_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
-    """Those that are finished and can be read."""
-    for folder in folders:
-        try:
-            record = read_record(folder)
-        except (CapbenchError, OSError):
-            continue
-        if record.status == "finished":
-            yield folder, record
-
-
-def find_runs(root: Path) -> list[Path]:
-    """The folders below ``root`` that hold a run, in name order."""
-    return sorted(path.parent for path in root.glob("**/" + RUN))
+    try:
+        return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+    except (OSError, BadData) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadData(f"cannot read {folder / SUMMARY}: {why}", cure="run it again with --fresh") from error

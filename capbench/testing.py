@@ -190,9 +190,7 @@ def check_backend(backend: Any) -> list[str]:
     """
     found = Findings()
     name = getattr(backend, "name", type(backend).__name__)
-    check_identity(found, backend)
-    problem = backend.check()
-    if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
+    if not check_identity(found, backend):
         return found.close(name)
     samples = small_world()
     texts = [sample.references[0] for sample in samples[:7]] + ["", "zxcv qwer", "dogs\x00 \ud800 \U0001f600"]
@@ -269,14 +267,16 @@ def alike(a: Any, b: Any) -> bool:
     return bool(np.all(a == b))
 
 
-def check_identity(found: Findings, part: Any) -> None:
-    """name, fingerprint and check, as every part with a session has them."""
+def check_identity(found: Findings, part: Any) -> bool:
+    """name, fingerprint and check, as every part with a session has them; whether nothing is missing."""
     found.expect(isinstance(getattr(part, "name", None), str), "name is text")
     mark = part.fingerprint()
     found.expect(
         isinstance(mark, str) and mark and mark == part.fingerprint(),
         "fingerprint is text and stays the same",
     )
+    problem = part.check()
+    return found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else "")
 
 
 def check_captioner(captioner: Any) -> list[str]:
@@ -287,9 +287,7 @@ def check_captioner(captioner: Any) -> list[str]:
     """
     found = Findings()
     name = getattr(captioner, "name", type(captioner).__name__)
-    check_identity(found, captioner)
-    problem = captioner.check()
-    if not found.expect(problem is None, "nothing is missing", f"{problem.what}: {problem.cure}" if problem else ""):
+    if not check_identity(found, captioner):
         return found.close(name)
     strange = set(getattr(captioner, "uses", ())) - set(USES)
     found.expect(not strange, "what it uses is what requests hold", f"{', '.join(sorted(strange))} is not: {USES}")

@@ -6,6 +6,7 @@ Nothing is fetched here, so a run's model cannot change under it; the plan says 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +18,6 @@ DESCRIPTIONS = ("*.json", "*.txt", "*.model")  # configurations, vocabularies, m
 def files(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """The files of a folder by name, each pattern's in turn."""
     return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-
-
-def model_digest(folder: Path) -> str:
-    """A hash of weights, configuration and vocabulary in a folder."""
-    return files_digest(files(folder, (*WEIGHTS, *DESCRIPTIONS)))
 
 
 def files_digest(paths: Iterable[Path]) -> str:
@@ -42,10 +38,12 @@ def stamped_digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def hub_file(model: str, name: str, revision: str = "") -> Path | None:
-    """A file of a model in the hub's cache; None where it is not there, or ``model`` cannot be a hub id.
+    """A file of a model in the hub's cache; None where it is not there, ``model`` can be no hub id, or there is no hub.
 
     revision: a branch, tag or commit ("": the main branch).
     """
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return None
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -54,17 +52,3 @@ def hub_file(model: str, name: str, revision: str = "") -> Path | None:
     except HFValidationError:
         return None
     return Path(found) if isinstance(found, str) else None
-
-
-def model_folder(model: str) -> Path | None:
-    """Where a transformers model is: the folder itself, or its snapshot in the hub's cache."""
-    if (Path(model) / "config.json").is_file():
-        return Path(model)
-    config = hub_file(model, "config.json")
-    return config.parent if config else None
-
-
-def model_name(model: str) -> str:
-    """What a transformers model is called in signatures: its id, or the folder's name."""
-    path = Path(model)
-    return path.resolve().name if (path / "config.json").is_file() else model

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
-from capbench import judging
+from capbench import judging, recording
 from capbench.arena.verdicts import Verdict, Verdicts, Winner
 from capbench.benchmark import Benchmark
 from capbench.errors import UsageError
@@ -59,11 +60,18 @@ def pairs_of(runs: Sequence[Run], bench: Benchmark, limit: int = 0) -> tuple[lis
 
 
 def by_judge(
-    runs: Sequence[Run], bench: Benchmark, judge: OpenJudge, rubric: str = judging.RUBRIC, limit: int = 0
+    runs: Sequence[Run],
+    bench: Benchmark,
+    judge: OpenJudge,
+    rubric: str = judging.RUBRIC,
+    limit: int = 0,
+    *,
+    replies: str | Path = "",
 ) -> Verdicts:
     """The judge's verdicts, two for each pair: one in each order. A pair with an answer that is none is left out.
 
-    The judge is called by its fingerprint, which names the model that answers.
+    The judge is called by its fingerprint, which names the model that answers. replies: a file to write all its replies
+    to, also those that are no answer.
 
     Raises:
         UsageError: as ``pairs_of``; also a rubric that is not of two captions.
@@ -73,7 +81,11 @@ def by_judge(
     pairs, missing = pairs_of(runs, bench, limit)
     unread = {NO_CAPTION: missing} if missing else {}
     rows: list[Verdict] = []
-    for pair, said in zip(pairs, judging.ask_both_orders(judge, [p.contest for p in pairs], rubric), strict=True):
+    asked = judging.ask_both_orders(judge, [p.contest for p in pairs], rubric)
+    if replies:
+        exchanges = [exchange for said in asked for exchange in said.exchanges]
+        recording.export_asked(judge.name, judge.fingerprint, exchanges, Path(replies))
+    for pair, said in zip(pairs, asked, strict=True):
         if said.shown is None or said.swapped is None:
             unread[said.reason] = unread.get(said.reason, 0) + 1
             continue

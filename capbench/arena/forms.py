@@ -12,18 +12,17 @@ caparena   img, source1, source2; winner: a person's, the system's name, tie or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
 from capbench.arena.verdicts import Side, Verdict, Winner
 from capbench.errors import Fault
-from capbench.records_keys import id_text
+from capbench.judgements import Wrong, name_at
 from capbench.records_raw import Row, quoted
 
 Form = Literal["own", "lmsys", "mt_bench", "caparena"]
 Said = Winner | Literal["unread"] | None  # None: a fault was told
-Wrong = Callable[..., None]
 
 PAIRS: Mapping[Form, tuple[str, str]] = {
     "own": ("a", "b"), "lmsys": ("model_a", "model_b"), "mt_bench": ("model_1", "model_2"),
@@ -155,8 +154,4 @@ def name_in(value: Mapping[str, Any], keys: Sequence[str], wrong: Wrong, *, must
         if must:
             wrong(f"no {' or '.join(keys)}", f"add {keys[0]!r}")
         return ""
-    try:
-        return id_text(value[key])
-    except ValueError as error:
-        wrong(str(error).replace("the id", key), "a name or a number")
-        return ""
+    return name_at(value, key, wrong)

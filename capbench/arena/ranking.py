@@ -51,13 +51,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A system with a strength. low, high: 95%; infinite where open, NaN where there are too few items."""
+    """A system with a strength. low, high: 95%; infinite where open, NaN where there are too few items.
+
+    stronger: those that are stronger beyond chance.
+    """
 
     system: str
     rank: int
     strength: float
     low: float
     high: float
+    stronger: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +200,12 @@ def places_of(
     draws = np.concatenate(drawn) if drawn else np.zeros((0, len(group)))
     draws[:, [table.items_of(i, group) < stats.MIN_BAGS for i in group]] = np.nan
     bounds = [bounds_of(column) for column in draws.T]
-    better = better_counts(draws)
+    better = [tuple(names[j] for j in others) for others in stronger(draws)]
     order = np.argsort(-here, kind="stable")
-    return tuple(Place(names[i], 1 + better[i], float(here[i]), *bounds[i]) for i in order.tolist())
+    return tuple(
+        Place(names[i], 1 + len(better[i]), float(here[i]), bounds[i][0], bounds[i][1], better[i])
+        for i in order.tolist()
+    )
 
 
 def resampled(wins: Array, here: Array, anchor: int) -> Array:
@@ -234,14 +241,14 @@ def bounds_of(drawn: Array) -> tuple[float, float]:
     return float(known[int(np.floor(tail))]), float(known[int(np.ceil(len(known) - 1 - tail))])
 
 
-def better_counts(draws: Array) -> list[int]:
-    """For each system, how many are better beyond chance."""
-    counts = []
+def stronger(draws: Array) -> list[list[int]]:
+    """For each system, those that are stronger beyond chance."""
+    found = []
     with np.errstate(invalid="ignore"):
         for i in range(draws.shape[1]):
             gaps = draws - draws[:, i : i + 1]  # two that are infinite together are not told apart: NaN
-            counts.append(sum(bounds_of(gaps[:, j])[0] > 0 for j in range(draws.shape[1]) if j != i))
-    return counts
+            found.append([j for j in range(draws.shape[1]) if j != i and bounds_of(gaps[:, j])[0] > 0])
+    return found
 
 
 def apart_of(systems: Sequence[str], groups: Sequence[Sequence[int]], reach: Any, wins: Array) -> list[Apart]:

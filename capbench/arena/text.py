@@ -11,10 +11,11 @@ from typing import Any
 
 from capbench import codec
 from capbench.arena.contests import Swap
-from capbench.arena.ranking import WHY, Ranking
+from capbench.arena.ranking import WHY, Place, Ranking
 from capbench.comparison_text import as_is, pipes
 from capbench.leaderboard import escape
 from capbench.leaderboard.plain import quoted
+from capbench.leaderboard.ranking import out_of_order
 from capbench.stats import MIN_BAGS
 from capbench.tables import safe
 
@@ -97,6 +98,7 @@ def notes(shown: Shown) -> list[str]:
         made.append(f"{r.resamples:,} resamples, seed {r.seed}.")
     if any(math.isnan(p.low) for group in r.groups for p in group):
         made.append(f"[-]: contests on fewer than {MIN_BAGS} items: no interval, and told apart from no other system.")
+    made += [f"Not in the order of strengths: {sentence}" for group in r.groups for sentence in crossed(group)]
     if len(r.groups) > 1:
         made.append("Strengths and ranks of different groups cannot be compared: each has a scale of its own.")
     if shown.swaps:
@@ -110,6 +112,13 @@ def notes(shown: Shown) -> list[str]:
     if shown.elo:
         made.append("Elo: sequential, K 4, median over 1,000 draws of the contests; it depends on the order.")
     return made
+
+
+def crossed(group: Sequence[Place]) -> list[str]:
+    """Which ranks of a group are not in the order of strengths, and why."""
+    names, ranks = [place.system for place in group], [place.rank for place in group]
+    better = [(names.index(name), i) for i, place in enumerate(group) for name in place.stronger]
+    return [found.told(names, ranks, "stronger") for found in out_of_order(ranks, better)]
 
 
 def markdown(shown: Shown) -> str:

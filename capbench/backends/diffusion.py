@@ -5,7 +5,6 @@ Each picture has a random generator of its own, on the CPU, so that neither the 
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import warnings
@@ -18,7 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from capbench.errors import CapbenchError, MissingPart
+from capbench.hub_models import loading
 from capbench.languages import readable
+from capbench.libraries import libraries_problem
 from capbench.protocols import Problem
 from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.types import Failure
@@ -87,9 +88,8 @@ class Diffusers:
 
     def check(self) -> Problem | None:
         """The first thing that is missing or wrong, if any."""
-        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
+        if (problem := libraries_problem(LIBRARIES, INSTALL)) is not None:
+            return problem
         if self.offload not in OFFLOADS:
             return Problem(
                 f"offload is one of {', '.join(filter(None, OFFLOADS))}, not {self.offload!r}", "leave it out"
@@ -173,21 +173,13 @@ def loaded(folder: Path, precision: str, variant: str) -> Any:
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
-    from transformers.utils import logging as of_transformers
 
-    quiet: Any = of_transformers
-    quiet.disable_progress_bar()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside the libraries
-            pipe = DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=getattr(torch, PRECISIONS[precision]), variant=variant or None,
-                local_files_only=True, trust_remote_code=False,
-            )  # fmt: skip
-    except Exception as error:  # whatever a folder can hold
-        raise CapbenchError(f"diffusers cannot load {folder}: {type(error).__name__}: {error}") from error
+    with loading(f"diffusers cannot load {folder}") as local:
+        pipe = DiffusionPipeline.from_pretrained(
+            folder, torch_dtype=getattr(torch, PRECISIONS[precision]), variant=variant or None, **local
+        )
     pipe.set_progress_bar_config(disable=True)
     takes = inspect.signature(pipe.__call__).parameters
     others = [name for name, p in takes.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -6,20 +6,18 @@ Prompt, lengths and beams are those of the authors' own program (zhuang-li/Factu
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from capbench.errors import CapbenchError, MissingPart, UsageError
+from capbench.errors import MissingPart, UsageError
+from capbench.hub_models import folder_of, loading, model_digest, model_name, model_problem
 from capbench.languages import readable
 from capbench.protocols import Elements, Problem
 from capbench.types import Failure
-from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 LIBRARIES = ("torch", "transformers")
 INSTALL = "pip install 'capbench[hf]'"
@@ -60,16 +58,7 @@ class Factual:
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
-        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
-        try:
-            folder = self._folder()
-        except MissingPart as error:
-            return Problem(error.message, error.cure)
-        if not files(folder, WEIGHTS):
-            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
-        return None
+        return model_problem(LIBRARIES, INSTALL, self._folder)
 
     @contextmanager
     def open(self, device: str) -> Iterator[ParserSession]:
@@ -91,13 +80,7 @@ class Factual:
         Raises:
             MissingPart: nowhere.
         """
-        folder = model_folder(self.model)
-        if folder is None:
-            raise MissingPart(
-                f"no model {self.model!r}: neither a folder with a config.json nor in the hub's cache",
-                f"hf download {self.model}, or give a folder: factual(model='FOLDER')",
-            )
-        return folder
+        return folder_of(self.model, "factual(model='FOLDER')")
 
 
 def loaded(folder: Path, precision: str, device: str) -> tuple[Any, Any]:
@@ -108,21 +91,11 @@ def loaded(folder: Path, precision: str, device: str) -> tuple[Any, Any]:
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-    from transformers.utils import logging
 
-    quiet: Any = logging
-    quiet.disable_progress_bar()
-    local = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside the library
-            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=getattr(torch, precision), **local)
-    except Exception as error:  # whatever a folder can hold
-        raise CapbenchError(
-            f"transformers cannot load a parser from {folder}: {type(error).__name__}: {error}",
-            "the folder needs a T5 and its tokenizer, as in lizhuang144/flan-t5-base-VG-factual-sg",
-        ) from error
+    cure = "the folder needs a T5 and its tokenizer, as in lizhuang144/flan-t5-base-VG-factual-sg"
+    with loading(f"transformers cannot load a parser from {folder}", cure) as local:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=getattr(torch, precision), **local)
     return tokenizer, model.to(device).eval()
 
 

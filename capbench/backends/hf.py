@@ -5,8 +5,6 @@ No code of a model's own is run.
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,10 +17,10 @@ from capbench.backends.encoding import BATCH, Arrays, Session, Tokens
 from capbench.backends.pixels import of_transformers
 from capbench.backends.routes import opened, route_problem
 from capbench.backends.torch_towers import Loaded, tower
-from capbench.errors import BadData, CapbenchError, MissingPart
+from capbench.errors import BadData, CapbenchError
+from capbench.hub_models import folder_of, loading, model_digest, model_name, model_problem
 from capbench.protocols import Problem
 from capbench.torch_places import precision_problem
-from capbench.weights import WEIGHTS, files, model_digest, model_folder, model_name
 
 LIBRARIES = ("torch", "transformers")
 INSTALL = "pip install 'capbench[hf]'"
@@ -54,16 +52,11 @@ class Hf:
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
-        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
-        try:
-            folder = self._folder()
-        except MissingPart as error:
-            return Problem(error.message, error.cure)
-        if not files(folder, WEIGHTS):
-            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
-        return precision_problem(self.precision) or route_problem(self.runtime, self.precision, self.fingerprint)
+        return (
+            model_problem(LIBRARIES, INSTALL, self._folder)
+            or precision_problem(self.precision)
+            or route_problem(self.runtime, self.precision, self.fingerprint)
+        )
 
     def open(self, device: str) -> AbstractContextManager[Session]:
         """Load the model, or the export that stands for it."""
@@ -83,13 +76,7 @@ class Hf:
         Raises:
             MissingPart: nowhere.
         """
-        folder = model_folder(self.model)
-        if folder is None:
-            raise MissingPart(
-                f"no model {self.model!r}: neither a folder with a config.json nor in the hub's cache",
-                f"hf download {self.model}, or give a folder: hf(model='FOLDER')",
-            )
-        return folder
+        return folder_of(self.model, "hf(model='FOLDER')")
 
 
 def loaded(folder: Path) -> Loaded:
@@ -100,23 +87,13 @@ def loaded(folder: Path) -> Loaded:
     """
     import torch
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
-    quiet: Any = logging
-    quiet.disable_progress_bar()
-    local = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside the library
-            model = AutoModel.from_pretrained(folder, dtype=torch.float32, **local)
-            pictures_only = model.config.model_type in PICTURES_ONLY
-            cut_up = None if pictures_only else AutoTokenizer.from_pretrained(folder, **local)
-            shown = AutoImageProcessor.from_pretrained(folder, backend="pil", **local)
-    except Exception as error:  # whatever a folder can hold
-        raise CapbenchError(
-            f"transformers cannot load {folder}: {type(error).__name__}: {error}",
-            "the folder needs the model, its tokenizer and its image processor; SigLIP also: pip install sentencepiece",
-        ) from error
+    cure = "the folder needs the model, its tokenizer and its image processor; SigLIP also: pip install sentencepiece"
+    with loading(f"transformers cannot load {folder}", cure) as local:
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32, **local)
+        pictures_only = model.config.model_type in PICTURES_ONLY
+        cut_up = None if pictures_only else AutoTokenizer.from_pretrained(folder, **local)
+        shown = AutoImageProcessor.from_pretrained(folder, backend="pil", **local)
     if pictures_only:
         return of_pictures(model, shown)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):

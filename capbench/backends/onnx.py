@@ -7,7 +7,6 @@ pictures are prepared, what it was made from and how closely it agrees with that
 from __future__ import annotations
 
 import html
-import importlib.util
 import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from capbench import codec
 from capbench.backends.encoding import BATCH, Arrays, Session, Tokens, Towers, session
 from capbench.backends.pixels import Pixels
 from capbench.errors import BadData, CapbenchError, MissingPart
+from capbench.libraries import libraries_problem
 from capbench.protocols import Problem
 from capbench.weights import files, files_digest
 
@@ -76,9 +76,8 @@ class Onnx:
 
     def check(self) -> Problem | None:
         """Libraries and files."""
-        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
+        if (problem := libraries_problem(LIBRARIES, INSTALL)) is not None:
+            return problem
         folder = Path(self.folder)
         absent = [name for name in (CARD, IMAGE, TEXT, TOKENIZER) if not (folder / name).is_file()]
         if absent:

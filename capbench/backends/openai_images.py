@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from capbench.errors import CapbenchError, Midway, UsageError
+from capbench.errors import Midway, UsageError
 from capbench.images import ImageFault, decoded
 from capbench.languages import readable
 from capbench.protocols import Problem
-from capbench.remote import KEY_ENV, Client, Limits, Reply, Trouble, checked_url
+from capbench.remote import KEY_ENV, Client, Limits, Reply, Trouble
+from capbench.servers import Server, fields_in
 from capbench.signature import fingerprint
 from capbench.types import Failure
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PATH = "images/generations"
 OWN_FIELDS = ("model", "prompt", "n", "seed")
 ALWAYS_BYTES = "gpt-image"  # models that send the picture itself and refuse to be asked for it
+PATIENCE = 10.0  # seconds in which the server names its models
 LARGEST = 64 * 2**20  # bytes of a picture that an answer points to
 unsigned = {"signed": False}
 
@@ -66,15 +67,15 @@ class OpenaiImages:
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
-        checked_url(self.url)
-        _ = self.limits, self.fields
+        _ = self.server, self.fields
         if not self.model or not self.price >= 0:
             raise UsageError("openai_images: a model is named, and price is 0 or more", "openai_images(model='NAME')")
 
     @property
-    def limits(self) -> Limits:
-        """How the server is asked."""
-        return Limits(self.concurrency, self.rpm, self.attempts, self.timeout, self.deadline)
+    def server(self) -> Server:
+        """Where the model is, and how it is asked."""
+        limits = Limits(self.concurrency, self.rpm, self.attempts, self.timeout, self.deadline)
+        return Server(self.model, self.url, self.key_env, limits, PATIENCE)
 
     @property
     def chunk(self) -> int:
@@ -88,12 +89,7 @@ class OpenaiImages:
         Raises:
             UsageError: ``extra`` is no JSON object, or has a field of its own.
         """
-        try:
-            extra = json.loads(self.extra) if self.extra else {}
-        except ValueError as error:
-            raise UsageError(f"openai_images: extra is no JSON: {error}", """extra='{"style": "natural"}'""") from error
-        if not isinstance(extra, dict) or any(name in extra for name in OWN_FIELDS):
-            raise UsageError(f"openai_images: extra={self.extra}", f"a JSON object without {', '.join(OWN_FIELDS)}")
+        extra = fields_in(self.extra, self.name, OWN_FIELDS, """extra='{"style": "natural"}'""")
         form = {} if self.model.startswith(ALWAYS_BYTES) else {"response_format": "b64_json"}
         named = {name: value for name, value in (("size", self.size), ("quality", self.quality)) if value}
         return {**form, **named, **extra}
@@ -104,19 +100,12 @@ class OpenaiImages:
 
     def check(self) -> Problem | None:
         """Whether httpx is there and the server answers; a key that it refuses is refused here."""
-        if find_spec("httpx") is None:
-            return Problem("httpx is not installed", "pip install 'capbench[chat]'")
-        try:
-            with Client(self.url, self.key_env, Limits(concurrency=1, attempts=1, timeout=10.0)) as client:
-                client.get("models", missing={})
-        except CapbenchError as error:
-            return Problem(error.message, error.cure)
-        return None
+        return self.server.check()
 
     @contextmanager
     def open(self, device: str) -> Iterator[RemotePainter]:  # noqa: ARG002 -- the server's affair
         """Connect."""
-        with Client(self.url, self.key_env, self.limits) as client:
+        with self.server.client() as client:
             yield RemotePainter(client, self)
 
 

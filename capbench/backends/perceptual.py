@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 
 from capbench.backends.pixel_similarity import of_one_size
 from capbench.errors import CapbenchError
+from capbench.libraries import libraries_problem
 from capbench.protocols import Problem
 from capbench.torch_places import full_precision, usable
 from capbench.types import Failure, ImageRef
@@ -51,9 +51,8 @@ class Lpips:
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any: nothing is fetched in a run."""
-        lacking = [name for name in ("torch", "lpips") if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
+        if (problem := libraries_problem(("torch", "lpips"), INSTALL)) is not None:
+            return problem
         if self.net not in BACKBONES:
             return Problem(f"net is one of {', '.join(BACKBONES)}, not {self.net!r}", "leave it out for alex")
         if self.size and self.size < LEAST:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from capbench.errors import CapbenchError
 from capbench.images import load
+from capbench.libraries import missing
 from capbench.protocols import Problem
 from capbench.types import Failure, ImageRef
 
@@ -23,43 +23,12 @@ if TYPE_CHECKING:
     Measure = Callable[[Pixels, Pixels], float | Failure]
 
 VERSION = 1  # raised when two pictures can get another number
+WINDOW = 11  # pixels of SSIM's
 EQUAL = 100.0  # dB of equal pictures, whose PSNR has no bound; above that of any two that differ in a few pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Pixelwise:
-    """What both have: the size at which pictures are compared."""
-
-    name: ClassVar[str]
-    kind: ClassVar[str] = "similarity"
-    least: ClassVar[int]  # pixels of a side
-
-    size: int = 0
-
-    def fingerprint(self) -> str:
-        """Name, version and size."""
-        return f"{self.name}/{VERSION}/{self.size or 'original'}"
-
-    def check(self) -> Problem | None:
-        """Whether scikit-image is there, and the size can be."""
-        if importlib.util.find_spec("skimage") is None:
-            return Problem("scikit-image is not installed", "pip install 'capbench[similarity]'")
-        if self.size and self.size < self.least:
-            return Problem(f"size is 0 or at least {self.least}, not {self.size}", "leave it out: the original's size")
-        return None
-
-    @contextmanager
-    def open(self, device: str) -> Iterator[PixelSession]:  # noqa: ARG002 -- the protocol's shape
-        """A session; it holds nothing."""
-        yield PixelSession(self.measure, self.size)
-
-    def measure(self, picture: Pixels, original: Pixels) -> float | Failure:
-        """The number of two RGB arrays of one shape."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class Ssim(Pixelwise):
+class Ssim:
     """The structural similarity of Wang et al. 2004, the mean over RGB channels: -1..1, and 1 for equal pictures.
 
     size: both are stretched to a square of so many pixels; 0: the painted one is stretched to the original's size.
@@ -67,39 +36,83 @@ class Ssim(Pixelwise):
     """
 
     name: ClassVar[str] = "ssim"
-    least: ClassVar[int] = 11  # the window
+    kind: ClassVar[str] = "similarity"
 
-    def measure(self, picture: Pixels, original: Pixels) -> float | Failure:
-        """One number; a Failure where the window does not fit in."""
-        from skimage import metrics
+    size: int = 0
 
-        library: Any = metrics  # without types
+    def fingerprint(self) -> str:
+        """Name, version and size."""
+        return fingerprint(self.name, self.size)
 
-        if min(original.shape[:2]) < self.least:
-            return Failure(f"a picture is smaller than SSIM's window of {self.least} pixels")
-        settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-        return float(library.structural_similarity(picture, original, channel_axis=2, **settings))
+    def check(self) -> Problem | None:
+        """Whether scikit-image is there, and the window fits into the size."""
+        return problem(self.size, WINDOW)
+
+    def open(self, device: str) -> AbstractContextManager[PixelSession]:  # noqa: ARG002 -- the protocol's shape
+        """A session; it holds nothing."""
+        return nullcontext(PixelSession(structural_similarity, self.size))
 
 
 @dataclass(frozen=True, slots=True)
-class Psnr(Pixelwise):
+class Psnr:
     """The peak signal-to-noise ratio of RGB pixels in decibels: 0..100, and 100 for equal pictures.
 
     size: as for ``ssim``.
     """
 
     name: ClassVar[str] = "psnr"
-    least: ClassVar[int] = 1
+    kind: ClassVar[str] = "similarity"
 
-    def measure(self, picture: Pixels, original: Pixels) -> float | Failure:
-        """One number."""
-        from skimage import metrics
+    size: int = 0
 
-        library: Any = metrics  # without types
+    def fingerprint(self) -> str:
+        """Name, version and size."""
+        return fingerprint(self.name, self.size)
 
-        if np.array_equal(picture, original):
-            return EQUAL
-        return min(EQUAL, float(library.peak_signal_noise_ratio(original, picture, data_range=255)))
+    def check(self) -> Problem | None:
+        """Whether scikit-image is there, and the size can be."""
+        return problem(self.size, 1)
+
+    def open(self, device: str) -> AbstractContextManager[PixelSession]:  # noqa: ARG002 -- the protocol's shape
+        """A session; it holds nothing."""
+        return nullcontext(PixelSession(signal_to_noise, self.size))
+
+
+def fingerprint(name: str, size: int) -> str:
+    """Name, version and size."""
+    return f"{name}/{VERSION}/{size or 'original'}"
+
+
+def problem(size: int, least: int) -> Problem | None:
+    """Whether scikit-image is missing, or a side of so many pixels is too short."""
+    if missing(["skimage"]):
+        return Problem("scikit-image is not installed", "pip install 'capbench[similarity]'")
+    if size and size < least:
+        return Problem(f"size is 0 or at least {least}, not {size}", "leave it out: the original's size")
+    return None
+
+
+def structural_similarity(picture: Pixels, original: Pixels) -> float | Failure:
+    """SSIM of two RGB arrays of one shape; a Failure where the window does not fit in."""
+    from skimage import metrics
+
+    library: Any = metrics  # without types
+
+    if min(original.shape[:2]) < WINDOW:
+        return Failure(f"a picture is smaller than SSIM's window of {WINDOW} pixels")
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    return float(library.structural_similarity(picture, original, channel_axis=2, **settings))
+
+
+def signal_to_noise(picture: Pixels, original: Pixels) -> float:
+    """PSNR of two RGB arrays of one shape."""
+    from skimage import metrics
+
+    library: Any = metrics  # without types
+
+    if np.array_equal(picture, original):
+        return EQUAL
+    return min(EQUAL, float(library.peak_signal_noise_ratio(original, picture, data_range=255)))
 
 
 class PixelSession:

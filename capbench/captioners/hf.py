@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +13,13 @@ from capbench import prompts
 from capbench.captioners.hf_models import NO_PROMPT, REGION_TASKS, Asked, Family, loaded
 from capbench.captioners.pictures import Ahead, Pictures, ahead
 from capbench.captioners.sampling import draws
-from capbench.errors import MissingPart, UsageError
+from capbench.errors import UsageError
+from capbench.hub_models import folder_of, found, model_name, model_problem, model_version
+from capbench.libraries import missing
 from capbench.protocols import Problem
-from capbench.signature import fields
+from capbench.signature import set_besides
 from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.types import Failure, Generation, Request
-from capbench.weights import WEIGHTS, files, files_digest, hub_file, model_digest, model_name
 
 LIBRARIES = ("torch", "transformers")
 INSTALL = "pip install 'capbench[hf]'"
@@ -69,7 +69,7 @@ class HfCaptioner:
     @property
     def uses(self) -> frozenset[str]:
         """What of a request it can use; for a model that is not there, what such models can."""
-        folder = self._find()
+        folder = found(self.model, self.revision)
         kind = config_of(folder).get("model_type", "") if folder else ""
         used = {"max_tokens", "temperature", "beams", "seed"} | prompts.context_in(self.prompt)
         if kind not in NO_PROMPT and not self.prompt:
@@ -81,29 +81,17 @@ class HfCaptioner:
     def fingerprint(self) -> str:
         """hf/MODEL@DIGEST/DTYPE and what else was set: the hub's commit, or of a folder weights and vocabulary."""
         folder = self.folder()
-        ours = (Path(self.model) / "config.json").is_file()
-        code = files_digest(files(folder, ("*.py",))) if self.trust_remote_code and ours else ""
-        version = (model_digest(folder) if ours else folder.name) + (f"+{code}" if code else "")
-        plain = type(self)(self.model)
-        known = dict(fields(plain))
-        said = [f"{name}={value!r}" for name, value in fields(self) if value != known[name]]
-        inner = ",".join(part for part in said if not part.startswith(("dtype=", "revision=")))
-        return f"hf/{model_name(self.model)}@{version}/{self.dtype}" + (f"({inner})" if inner else "")
+        version = model_version(self.model, folder, code=self.trust_remote_code)
+        plain = type(self)(self.model, dtype=self.dtype, revision=self.revision)
+        return f"hf/{model_name(self.model)}@{version}/{self.dtype}{set_besides(self, plain)}"
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
         wanted = (*LIBRARIES, "accelerate") if self.device_map else LIBRARIES
-        lacking = [name for name in wanted if importlib.util.find_spec(name) is None]
-        if lacking:
-            extra = "pip install accelerate" if lacking == ["accelerate"] else INSTALL
-            return Problem(f"{' and '.join(lacking)} not installed", extra)
-        try:
-            folder = self.folder()
-        except MissingPart as error:
-            return Problem(error.message, error.cure)
-        if not files(folder, WEIGHTS):
-            return Problem(f"no weights in {folder}", f"one of {', '.join(WEIGHTS)} belongs there")
-        config = config_of(folder)
+        install = INSTALL if missing(LIBRARIES) else "pip install accelerate"
+        if (problem := model_problem(wanted, install, self.folder)) is not None:
+            return problem
+        config = config_of(self.folder())
         kind = config.get("model_type", "")
         if self.prompt and kind in NO_PROMPT:
             return Problem(f"a model of the kind {kind} takes no prompt", "leave out prompt=")
@@ -129,30 +117,13 @@ class HfCaptioner:
         with ahead(asker.asked, crop=self.crop, context=self.context) as batches:
             yield Session(self, asker, batches, getattr(torch, PRECISIONS[self.dtype]))
 
-    def _find(self) -> Path | None:
-        """Where the model is: the folder itself, or its snapshot of the revision in the hub's cache."""
-        if (Path(self.model) / "config.json").is_file():
-            return Path(self.model)
-        if importlib.util.find_spec("huggingface_hub") is None:
-            return None
-        config = hub_file(self.model, "config.json", self.revision)
-        return config.parent if config else None
-
     def folder(self) -> Path:
         """Where the model is.
 
         Raises:
             MissingPart: nowhere.
         """
-        folder = self._find()
-        if folder is None:
-            version = f" --revision {self.revision}" if self.revision else ""
-            raise MissingPart(
-                f"no model {self.model!r}{f' of revision {self.revision}' if version else ''}: neither a folder with a "
-                "config.json nor in the hub's cache, and capbench fetches nothing",
-                f"hf download {self.model}{version}, or give a folder: hf(model='FOLDER')",
-            )
-        return folder
+        return folder_of(self.model, "hf(model='FOLDER')", self.revision, ", and capbench fetches nothing")
 
 
 def config_of(folder: Path) -> dict[str, Any]:

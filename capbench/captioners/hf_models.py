@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capbench.captioners.pictures import Pictures
 from capbench.errors import CapbenchError, UsageError
+from capbench.hub_models import loading
 from capbench.types import Box, Failure, Request
 
 if TYPE_CHECKING:
@@ -199,24 +199,14 @@ def loaded(folder: Path, dtype: str, device_map: str, *, trust: bool) -> Family:
     """
     import torch
     import transformers
-    from transformers.utils import logging
 
-    quiet: Any = logging
-    quiet.disable_progress_bar()
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside the library
-            config = transformers.AutoConfig.from_pretrained(folder, **local)
-            maker = getattr(transformers, class_name(config))
-            placed = {"device_map": device_map} if device_map else {}
-            model = maker.from_pretrained(folder, dtype=getattr(torch, dtype), **placed, **local)
-            processor = processor_of(folder, local)
-    except Exception as error:  # whatever a folder can hold
-        raise CapbenchError(
-            f"transformers cannot load {folder} as a captioner: {type(error).__name__}: {error}",
-            "the folder needs the model, its tokenizer and its image processor, as save_pretrained writes them",
-        ) from error
+    cure = "the folder needs the model, its tokenizer and its image processor, as save_pretrained writes them"
+    with loading(f"transformers cannot load {folder} as a captioner", cure, trust=trust) as local:
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
+        maker = getattr(transformers, class_name(config))
+        placed = {"device_map": device_map} if device_map else {}
+        model = maker.from_pretrained(folder, dtype=getattr(torch, dtype), **placed, **local)
+        processor = processor_of(folder, local)
     if not hasattr(model, "generate"):
         raise CapbenchError(f"{type(model).__name__} in {folder} writes no text", "take a model that generates")
     kind = kind_of(config.model_type, processor)

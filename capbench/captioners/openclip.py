@@ -7,7 +7,6 @@ with open_clip's loop. Diverse beam search, open_clip's default (6 beams in 3 gr
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +16,10 @@ from typing import Any, ClassVar
 from capbench.captioners.pictures import Ahead, Pictures, ahead
 from capbench.captioners.sampling import draws
 from capbench.errors import CapbenchError, UsageError
+from capbench.libraries import libraries_problem
 from capbench.openclip_models import CONFIG, INSTALL, Source, made, shown_by, source_of
 from capbench.protocols import Problem
-from capbench.signature import fields
+from capbench.signature import set_besides
 from capbench.torch_places import PRECISIONS, full_precision, precision_problem, usable
 from capbench.types import Failure, Generation, Request
 from capbench.weights import files_digest
@@ -68,16 +68,14 @@ class OpenClipCaptioner:
     def fingerprint(self) -> str:
         """open_clip/MODEL/WEIGHTS@DIGEST/DTYPE, and what else was set."""
         source = source_of(self.model, self.weights)
-        known = dict(fields(type(self)(self.model, self.weights, self.dtype)))
-        said = ",".join(f"{name}={value!r}" for name, value in fields(self) if value != known[name])
+        plain = type(self)(self.model, self.weights, self.dtype)
         digest = files_digest(source.digested)
-        return f"open_clip/{source.name}/{source.title}@{digest}/{self.dtype}" + (f"({said})" if said else "")
+        return f"open_clip/{source.name}/{source.title}@{digest}/{self.dtype}{set_besides(self, plain)}"
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
-        lacking = [name for name in ("open_clip", "transformers") if importlib.util.find_spec(name) is None]
-        if lacking:
-            return Problem(f"{' and '.join(lacking)} not installed", INSTALL.replace("[clip]", "[clip,hf]"))
+        if problem := libraries_problem(("open_clip", "transformers"), INSTALL.replace("[clip]", "[clip,hf]")):
+            return problem
         try:
             source = source_of(self.model, self.weights)
         except CapbenchError as error:

@@ -7,7 +7,6 @@ against a stand-in with that interface, since vLLM needs a GPU.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from capbench.captioners.hf_models import CHAT_PROMPT, LONG
 from capbench.captioners.pictures import Ahead, Pictures, ahead
 from capbench.captioners.sampling import seed_of
 from capbench.errors import MissingPart, UsageError
+from capbench.hub_models import found, is_folder, model_name, model_version
+from capbench.libraries import missing
 from capbench.protocols import Problem
-from capbench.signature import fields
+from capbench.signature import set_besides
 from capbench.types import Failure, Generation, Request
-from capbench.weights import files, files_digest, hub_file, model_digest, model_name
 
 BATCH = 64  # vLLM makes its own batches of what it is handed
 SEEDS = 1 << 31
@@ -91,26 +91,18 @@ class Vllm:
             version = importlib.metadata.version("vllm")
         except importlib.metadata.PackageNotFoundError as error:
             raise MissingPart("vllm is not installed", "pip install vllm") from error
-        known = dict(fields(type(self)(self.model, dtype=self.dtype, revision=self.revision)))
-        said = ",".join(f"{name}={value!r}" for name, value in fields(self) if value != known[name])
-        return f"vllm-{version}/{model_name(self.model)}@{self._digest()}/{self.dtype}" + (f"({said})" if said else "")
+        folder = found(self.model, self.revision)
+        content = model_version(self.model, folder, code=self.trust_remote_code) if folder else self.revision or "main"
+        plain = type(self)(self.model, dtype=self.dtype, revision=self.revision)
+        return f"vllm-{version}/{model_name(self.model)}@{content}/{self.dtype}{set_besides(self, plain)}"
 
     def check(self) -> Problem | None:
         """The first thing that is missing, if any."""
-        if importlib.util.find_spec("vllm") is None:
+        if missing(["vllm"]):
             return Problem("vllm is not installed", "pip install vllm (it needs a GPU; without one: hf)")
-        if Path(self.model).exists() and not (Path(self.model) / "config.json").is_file():
+        if Path(self.model).exists() and not is_folder(self.model):
             return Problem(f"no model in {self.model}: config.json is missing", "give a folder of a transformers model")
         return None
-
-    def _digest(self) -> str:
-        """What stands for the weights: a folder's content, a hub id's commit, else the revision asked for."""
-        folder = Path(self.model)
-        if (folder / "config.json").is_file():
-            code = files_digest(files(folder, ("*.py",))) if self.trust_remote_code else ""
-            return model_digest(folder) + (f"+{code}" if code else "")
-        config = hub_file(self.model, "config.json", self.revision)
-        return config.parent.name if config else self.revision or "main"
 
     @contextmanager
     def open(self, device: str) -> Iterator[Session]:  # noqa: ARG002 -- vLLM chooses its devices (CUDA_VISIBLE_DEVICES)

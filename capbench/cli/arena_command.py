@@ -13,6 +13,7 @@ from capbench.cli.shared import (
     echo,
     json_option,
     replay_option,
+    replies_option,
     resamples_options,
     runs_option,
 )
@@ -33,6 +34,7 @@ ASKING = (
     click.option("--device", default="cpu", show_default=True),
     backend_option,
     replay_option,
+    replies_option,
 )  # fmt: skip
 
 
@@ -80,14 +82,20 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     """
     from capbench import arena
     from capbench.arena import text
-    from capbench.errors import BadData, Fault
+    from capbench.errors import BadData, Fault, UsageError
     from capbench.pages.arena import write_arena
-    from capbench.store import pick_run, place_for, write_file
+    from capbench.run_folders import pick_run
+    from capbench.store import place_for, write_file
 
-    for target in filter(None, (html, csv_file, save)):
+    for target in filter(None, (html, csv_file, save, asking["replies"])):
         place_for(Path(target))
     if asking["benchmark"]:
         verdicts = answered([pick_run(word, Path(root)) for word in sources], judge, by, asking)
+    elif asking["replay"] or asking["replies"]:
+        purpose = "replay" if asking["replay"] else "export"
+        raise UsageError(
+            f"no judge is asked, so there is nothing to {purpose}", "name RUNs and a judge: -b BENCHMARK --judge SPEC"
+        )
     else:
         verdicts = chosen(gathered(sources, by, Path(root)), judge)
     if save:
@@ -106,7 +114,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         write_file(Path(csv_file), text.csv_text(shown).encode())
     if html:
         write_arena(shown, Path(html))
-    for target in filter(None, (save, csv_file, html)):
+    for target in filter(None, (asking["replies"], save, csv_file, html)):
         click.echo(f"wrote {target}", err=True)
 
 
@@ -130,16 +138,17 @@ def answered(folders: Sequence[Path], judge: str, by: str, asking: dict[str, Any
     contenders.refuse_other_data(runs, bench)
     aliases = {**bench.backends, **bindings(asking["backends"])}
     with judging.opened(judge, backends=aliases, replay=asking["replay"], device=asking["device"]) as opened:
-        return by_judge(runs, bench, opened, asking["rubric"], asking["limit"])
+        return by_judge(runs, bench, opened, asking["rubric"], asking["limit"], replies=asking["replies"])
 
 
 def gathered(sources: Sequence[str], by: str, root: Path) -> Verdicts:
     """The verdicts of files, or those that a column makes of runs."""
     from capbench import arena, store
     from capbench.errors import UsageError
+    from capbench.run_folders import pick_run
 
     if by:
-        return arena.by_metric([store.pick_run(word, root) for word in sources], by)
+        return arena.by_metric([pick_run(word, root) for word in sources], by)
     folders = [word for word in sources if (Path(word) / store.RUN).exists()]
     if folders:
         raise UsageError(

@@ -14,6 +14,7 @@ from capbench.cli.shared import (
     metric_option,
     missing_option,
     replay_option,
+    replies_option,
     tell,
 )  # fmt: skip
 
@@ -28,9 +29,7 @@ from capbench.cli.shared import (
     "--people", default="", metavar="PATTERN", help="Of verdicts: the judges who are people, as in 'expert_*'  [human]."
 )
 @replay_option
-@click.option(
-    "--export-replies", "replies", default="", metavar="FILE", help="Write all replies of judges to FILE, for --replay."
-)
+@replies_option
 @missing_option
 @json_option
 def command(  # noqa: PLR0913 -- one parameter for each option

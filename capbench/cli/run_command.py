@@ -8,29 +8,21 @@ import click
 
 from capbench.cli.shared import (
     about_captions,
-    backend_option,
     bindings,
-    by_option,
     computed,
     echo,
     executor_of,
-    executor_options,
-    json_option,
-    lang_option,
-    metric_option,
-    missing_option,
     numbers_table,
-    replay_option,
+    result_options,
+    scoring_options,
     tell,
-)  # fmt: skip
+)
 
 
 @click.command("run")
 @click.argument("captioner")
 @click.option("-b", "--benchmark", required=True, help="A shipped name, a TOML file, or a dataset's spec.")
-@metric_option
-@backend_option
-@lang_option
+@scoring_options
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
@@ -57,11 +49,7 @@ from capbench.cli.shared import (
 @click.option("--fresh", is_flag=True, help="Start over: forget the captions and scores that are there.")
 @click.option("--retry-failed", is_flag=True, help="Ask again for the captions that failed, and score anew.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@replay_option
-@executor_options
-@by_option
-@missing_option
-@json_option
+@result_options
 def command(  # noqa: PLR0913 -- one parameter for each option
     captioner: str, benchmark: str, metrics: tuple[str, ...], backends: tuple[str, ...], lang: str,
     samples: int | None, limit: int, data: str, dataset: str, images: str, name: str, runs: str, prompt: str,

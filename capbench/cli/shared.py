@@ -26,7 +26,7 @@ def metric_option(command: F) -> F:
 
 def backend_option(command: F) -> F:
     """--backend NAME=SPEC, several times."""
-    text = "What a name such as clip stands for, as in clip=scenes; may be given several times."
+    text = "What a name such as clip stands for, as in clip=mini; may be given several times."
     made: F = click.option("--backend", "backends", multiple=True, metavar="NAME=SPEC", help=text)(command)
     return made
 
@@ -50,6 +50,13 @@ def replay_option(command: F) -> F:
         "Recorded replies (of export-replies) in the place of every judge: nothing is asked, and none may be missing."
     )
     made: F = click.option("--replay", default="", metavar="FILE", help=text)(command)
+    return made
+
+
+def replies_option(command: F) -> F:
+    """--export-replies FILE."""
+    text = "Write all replies of judges to FILE, for --replay."
+    made: F = click.option("--export-replies", "replies", default="", metavar="FILE", help=text)(command)
     return made
 
 
@@ -93,6 +100,16 @@ def runs_option(command: F) -> F:
     return made
 
 
+def scoring_options(command: F) -> F:
+    """What scores: --metric, --backend and --lang."""
+    return metric_option(backend_option(lang_option(command)))
+
+
+def result_options(command: F) -> F:
+    """How the numbers are made and shown: --replay, --executor and its own, --by, --max-missing and --json."""
+    return replay_option(executor_options(by_option(missing_option(json_option(command)))))
+
+
 def executor_options(command: F) -> F:
     """--executor, --ray-address and --workers."""
     address = click.option(
@@ -134,7 +151,7 @@ def bindings(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, mark, spec = pair.partition("=")
         if not mark or not name or not spec or "(" in name:
-            raise UsageError(f"cannot read --backend {pair}", "write NAME=SPEC, as in --backend clip=scenes")
+            raise UsageError(f"cannot read --backend {pair}", "write NAME=SPEC, as in --backend clip=mini")
         made[name.strip()] = spec.strip()
     return made
 

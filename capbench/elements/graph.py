@@ -85,18 +85,19 @@ class Lookup:
 
     def __init__(self, words: Vocabulary) -> None:
         self._words = words
-        self._places: dict[tuple[int, object], list[int]] = {}
+        self._places: dict[tuple[int, str], list[int]] = {}
 
     def add(self, form: Form, place: int) -> None:
         """Remember a form under a number; numbers come in ascending order."""
         for position, word in enumerate(form):
-            for key in self._words.keys(word):
-                self._places.setdefault((position, key), []).append(place)
+            self._words.like(word)  # from now on it is found by words like it
+            self._places.setdefault((position, word), []).append(place)
 
     def candidates(self, form: Form) -> list[int]:
         """The places of those that agree with a form in one position, that with the fewest; in ascending order."""
+        places = self._places
         found = [
-            [own for key in self._words.keys(word) if (own := self._places.get((position, key)))]
+            [own for one in (word, *self._words.like(word)) if (own := places.get((position, one)))]
             for position, word in enumerate(form)
         ]
         fewest = min(found, key=lambda lists: sum(map(len, lists)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -41,7 +41,8 @@ class Vocabulary:
         self.name = name
         self._known, self._bases, self._find = known, bases, sets
         self._sets: dict[str, Sets] = {}
-        self._keys: dict[str, tuple[object, ...]] = {}
+        self._like: dict[str, set[str]] = {}
+        self._members: dict[object, list[str]] = {}  # synonym set -> phrases that were asked for
         self._lemmas: dict[str, str] = {}
 
     def sets(self, phrase: str) -> Sets:
@@ -51,11 +52,17 @@ class Vocabulary:
             found = self._sets[phrase] = self._find("_".join(phrase.split()))
         return found
 
-    def keys(self, phrase: str) -> tuple[object, ...]:
-        """What a phrase shares with those that it is ``level`` with: itself, or a synonym set."""
-        found = self._keys.get(phrase)
+    def like(self, phrase: str) -> Collection[str]:
+        """The others of the phrases that this was asked for, so far, that share a synonym set with it."""
+        found = self._like.get(phrase)
         if found is None:
-            found = self._keys[phrase] = (phrase, *self.sets(phrase))
+            found = self._like[phrase] = set()
+            for one in self.sets(phrase):
+                members = self._members.setdefault(one, [])
+                for other in members:
+                    found.add(other)
+                    self._like[other].add(phrase)
+                members.append(phrase)
         return found
 
     def level(self, a: str, b: str) -> int:
@@ -66,11 +73,10 @@ class Vocabulary:
 
     def noun(self, phrase: str) -> str:
         """A phrase in lower case, with one blank between words and its last word in the singular."""
-        plain = tidy(phrase)
-        found = self._lemmas.get(plain)
+        found = self._lemmas.get(phrase)
         if found is None:
-            head, blank, last = plain.rpartition(" ")
-            found = self._lemmas[plain] = head + blank + self._singular(last)
+            head, blank, last = tidy(phrase).rpartition(" ")
+            found = self._lemmas[phrase] = head + blank + self._singular(last)
         return found
 
     def readings(self, phrase: str) -> list[str]:

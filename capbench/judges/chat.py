@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from capbench import signature
-from capbench.captioners.chat import Chat, noted, served_by, without_thoughts
-from capbench.captioners.chat import Session as ChatSession
+from capbench.captioners.chat import Chat, noted, without_thoughts
 from capbench.completions import PATH, Completion, data_url, messages, read_completion
 from capbench.errors import CapbenchError, UsageError
 from capbench.images import ImageFault
@@ -77,8 +76,7 @@ class JudgeChat:
 
     def fingerprint(self) -> str:
         """The model, who serves it as /models says, and every parameter that can change an answer; no address."""
-        served = served_by(self.chat)
-        return signature.fingerprint(self) + (f"+by:{served}" if served else "")
+        return signature.fingerprint(self) + self.chat.server.mark()
 
     def check(self) -> Problem | None:
         """Whether httpx is there and the server answers; a key that it refuses is refused here."""
@@ -92,7 +90,7 @@ class JudgeChat:
             MissingPart: httpx is not installed.
         """
         del device
-        with Client(self.url, self.key_env, self.chat.limits) as client:
+        with self.chat.server.client() as client:
             yield Session(self, client)
 
 
@@ -127,7 +125,7 @@ class Session:
             for replies in self.client.stream(PATH, bodies(), read_judged):
                 yield from ((i, reply_of(reply, chat)) for i, reply in replies)
         except CapbenchError as error:
-            raise ChatSession(chat, self.client).with_models(error) from None
+            raise chat.server.with_models(error) from None
         yield from blind
 
 

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 from capbench.captioners.hf import HfCaptioner
 from capbench.captioners.sampling import draws
 from capbench.errors import UsageError
+from capbench.hub_models import model_name
 from capbench.images import ImageFault, load
 from capbench.judges.hf_models import Talker, talker
 from capbench.languages import readable
 from capbench.protocols import JudgePrompt, JudgeReply, Likely, Problem
 from capbench.torch_places import PRECISIONS, full_precision, usable
 from capbench.types import Failure, Generation, Request
-from capbench.weights import model_name
 
 DIGITS = "0123456789"
 

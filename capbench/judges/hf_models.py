@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from capbench.captioners.hf_models import loaded
 from capbench.errors import CapbenchError
+from capbench.hub_models import loading
 
 SEEING = ("preprocessor_config.json", "processor_config.json")
 
@@ -89,19 +89,12 @@ def of_text(folder: Path, dtype: str, device_map: str, *, trust: bool) -> Talker
     import torch
     import transformers
 
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust}
     placed = {"device_map": device_map} if device_map else {}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside the library
-            words = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
-            kind = transformers.AutoModelForCausalLM
-            model = kind.from_pretrained(folder, dtype=getattr(torch, dtype), **placed, **local)
-    except Exception as error:  # whatever a folder can hold
-        raise CapbenchError(
-            f"transformers cannot load {folder} as a judge: {type(error).__name__}: {error}",
-            "the folder needs a model that writes text and its tokenizer, as save_pretrained writes them",
-        ) from error
+    cure = "the folder needs a model that writes text and its tokenizer, as save_pretrained writes them"
+    with loading(f"transformers cannot load {folder} as a judge", cure, trust=trust) as local:
+        words = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
+        kind = transformers.AutoModelForCausalLM
+        model = kind.from_pretrained(folder, dtype=getattr(torch, dtype), **placed, **local)
     if words.pad_token_id is None:
         words.pad_token = words.eos_token
     return Talker(model.eval(), words, words, sees=False)

@@ -12,7 +12,7 @@ from typing import Literal
 from capbench.errors import UsageError
 from capbench.leaderboard import ranking
 from capbench.leaderboard.entries import Entry, chosen_entries, grouped, headline
-from capbench.leaderboard.ranking import Pair
+from capbench.leaderboard.ranking import OutOfOrder, Pair
 from capbench.leaderboard.reported import Reported
 from capbench.types import Summary
 
@@ -39,8 +39,8 @@ class Head:
 class Line:
     """One system: its rank, and its numbers and ranks in the order of the table's columns (None: not there).
 
-    data: the digest of ids, references and pictures. seconds: of captioning, a caption (None: not measured).
-    date: when the run was finished.
+    label: the captioner's name, or where two have the same one that of the run's folder. data: the digest of ids,
+    references and pictures. seconds: of captioning, a caption (None: not measured). date: when the run was finished.
     """
 
     rank: int
@@ -97,18 +97,6 @@ class Disagreement:
     opposed: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfOrder:
-    """A system below one that has a worse rank, as places in ``Board.lines``: the order is by value, the rank by tests.
-
-    by: those that are better beyond chance than ``above``, and not than ``below``; never none.
-    """
-
-    above: int
-    below: int
-    by: tuple[int, ...]
-
-
 def gather(roots: Sequence[Path], benchmark: str = "", sort: str = "") -> list[Board]:
     """The tables of all finished runs below ``roots``.
 
@@ -128,10 +116,11 @@ def board(entries: Sequence[Entry], sort: str = "") -> Board:
     columns = with_pairs(systems, cells, lead)
     by_column = [line_ranks(column, cells[key]) for column, key in zip(columns, cells, strict=True)]
     main_ranks = by_column[0] or [1] * len(systems)
+    labels = Counter(entry.record.label for entry in systems)
     lines = tuple(
         Line(
             rank=main_ranks[i] or 1,
-            label=entry.record.label,
+            label=entry.record.label if labels[entry.record.label] == 1 else entry.folder.name,
             run=entry.folder.name,
             cells=tuple(column[i] for column in cells.values()),
             ranks=tuple(None if found is None or not has_value(column[i]) else found[i]
@@ -238,15 +227,7 @@ def disagreements(table: Board) -> list[Disagreement]:
 
 def out_of_order(table: Board) -> list[OutOfOrder]:
     """Every system whose rank is better than that of one above it, with the nearest of these."""
-    better = set(table.columns[0].better_pairs or ())
-    ranks = [line.rank for line in table.lines]
-    found = []
-    for below, rank in enumerate(ranks):
-        above = next((i for i in reversed(range(below)) if ranks[i] > rank), None)
-        if above is not None:
-            by = (k for k in range(len(ranks)) if (k, above) in better and (k, below) not in better)
-            found.append(OutOfOrder(above, below, tuple(by)))
-    return found
+    return ranking.out_of_order([line.rank for line in table.lines], table.columns[0].better_pairs or ())
 
 
 def common_n(board: Board) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capbench import store
+from capbench import run_folders, store
 from capbench.errors import BadData, CapbenchError, Fault, UsageError
 from capbench.store import Record
 from capbench.types import Summary
@@ -26,7 +26,7 @@ def read_entries(roots: Sequence[Path]) -> tuple[list[Entry], list[Fault]]:
     """Finished runs, and what is wrong with the others."""
     entries, faults = [], []
     for root in roots:
-        for folder in store.find_runs(root):
+        for folder in run_folders.find_runs(root):
             try:
                 record = store.read_record(folder)
                 if record.status == "finished":

@@ -109,15 +109,8 @@ def has_line(line: Line) -> bool:
 
 def out_of_order_lines(board: Board) -> str:
     """Which ranks do not rise down the table, and why."""
-    lines = []
-    for found in out_of_order(board):
-        above, below = (board.lines[i] for i in (found.above, found.below))
-        high, low = escape(above.label), escape(below.label)
-        by = ", ".join(escape(board.lines[i].label) for i in found.by)
-        lines.append(
-            f"- {low} ({below.rank}) stands below {high} ({above.rank}): {by} {'is' if len(found.by) == 1 else 'are'} "
-            f"better than {high} beyond chance, and not better than {low}."
-        )
+    names, ranks = [escape(line.label) for line in board.lines], [line.rank for line in board.lines]
+    lines = [f"- {found.told(names, ranks)}" for found in out_of_order(board)]
     return f"Ranks that are not in the order of {escape(board.sorted_by)}:\n\n" + "\n".join(lines) if lines else ""
 
 

@@ -8,7 +8,7 @@ pair costs one subtraction; a pair whose unscored rows differ is drawn by itself
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,27 @@ class Ordered:
     names: tuple[str, ...]
     rows: Rows
     reduce: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfOrder:
+    """A system below one that has a worse rank, as places in a table: the order is by value, the rank by tests.
+
+    by: those that are better beyond chance than ``above``, and not than ``below``; never none.
+    """
+
+    above: int
+    below: int
+    by: tuple[int, ...]
+
+    def told(self, names: Sequence[str], ranks: Sequence[int], better: str = "better") -> str:
+        """It in a sentence. names, ranks: of all places. better: the word for it."""
+        high, low = names[self.above], names[self.below]
+        by = ", ".join(names[k] for k in self.by)
+        return (
+            f"{low} ({ranks[self.below]}) stands below {high} ({ranks[self.above]}): {by} "
+            f"{'is' if len(self.by) == 1 else 'are'} {better} than {high} beyond chance, and not {better} than {low}."
+        )
 
 
 class Scores:
@@ -156,3 +177,18 @@ def ranks(n: int, better: Sequence[Pair], known: Sequence[bool]) -> list[int]:
     for _, worse in better:
         beaten[worse] += 1
     return [1 + (beaten[i] if known[i] else sum(known)) for i in range(n)]
+
+
+def out_of_order(ranks: Sequence[int], better: Iterable[Pair]) -> list[OutOfOrder]:
+    """Every system whose rank is better than that of one above it, with the nearest of these.
+
+    ranks: down the table. better: (better, worse) of all that are told apart.
+    """
+    pairs = set(better)
+    found = []
+    for below, rank in enumerate(ranks):
+        above = next((i for i in reversed(range(below)) if ranks[i] > rank), None)
+        if above is not None:
+            by = (k for k in range(len(ranks)) if (k, above) in pairs and (k, below) not in pairs)
+            found.append(OutOfOrder(above, below, tuple(by)))
+    return found

@@ -20,7 +20,7 @@ import numpy as np
 
 from capbench import languages
 from capbench.metrics.ngrams import ORDERS, Counts, Grams, Joined, Texts
-from capbench.needs import Captions, References, Tokens
+from capbench.needs import words_of_both
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -51,10 +51,7 @@ class Bleu:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of the captions and of the references."""
-        return {
-            "candidates": Tokens(Captions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        return words_of_both(self.tokenizer)
 
     def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
         """Sentence BLEU in bleu1 to bleu4, and the statistics that ``reduce`` folds; NaN without a reference.

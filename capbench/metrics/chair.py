@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import BadData, MissingPart, UsageError
+from capbench.errors import BadData, MissingPart, UsageError, check_choice
 from capbench.instances import Instances, read_instances
 from capbench.metrics.chair_table import VOCABULARY
 from capbench.metrics.chair_words import Mention, mentions, word_count
@@ -89,8 +89,7 @@ class Chair:
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
-        if self.labels not in LABELS:
-            raise UsageError(f"chair: labels is one of {', '.join(LABELS)}, not {self.labels!r}")
+        check_choice(self.name, "labels", self.labels, LABELS)
         readable = isinstance(self.instances, str | tuple) and all(
             isinstance(path, str) and path for path in self._files()
         )

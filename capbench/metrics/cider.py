@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from capbench import languages
-from capbench.errors import BadData, UsageError
+from capbench.errors import BadData, UsageError, check_choice
 from capbench.metrics.frequencies import DocumentFrequencies, Lookup, documents_of
 from capbench.metrics.ngrams import ORDERS, Grams, Joined, Texts
-from capbench.needs import FILE, FROZEN, Captions, Frequencies, References, Tokens
+from capbench.needs import FILE, FROZEN, Frequencies, words_of_both
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
 from capbench.types import Caution, Column
@@ -72,12 +72,8 @@ class Cider:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of the captions and of the references, and frequencies that are not theirs."""
-        if self.variant not in VARIANTS:
-            raise UsageError(f"cider: variant is one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        words: dict[str, Need] = {
-            "candidates": Tokens(Captions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        check_choice(self.name, "variant", self.variant, VARIANTS)
+        words = words_of_both(self.tokenizer)
         if self.idf == CORPUS:
             return words
         if self.idf not in FROZEN and not self.idf.startswith(FILE):

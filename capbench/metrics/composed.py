@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import UsageError
+from capbench.errors import UsageError, check_choice
 from capbench.metrics.ranks import check_ties, expected_rank, recall
 from capbench.metrics.retrieval import count_rivals
 from capbench.needs import Bags, Captions, Images, References, Vectors
@@ -53,8 +53,7 @@ class ComposedRetrieval:
     def needs(self) -> Mapping[str, Need]:
         """Vectors of pictures, conditions and perhaps captions, and the galleries."""
         check_ties(self.name, self.ties)
-        if self.query not in QUERIES:
-            raise UsageError(f"{self.name}: query is one of {', '.join(QUERIES)}, not {self.query!r}")
+        check_choice(self.name, "query", self.query, QUERIES)
         if not 0 <= self.weight <= 1:
             raise UsageError(f"{self.name}: weight is from 0 to 1, not {self.weight:g}")
         source = Images() if self.query == "image" else Captions()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from capbench.errors import BadData, MissingPart, UsageError
+from capbench.errors import BadData, MissingPart, check_choice
 from capbench.needs import Ids, Images, References, Vectors
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged
@@ -65,8 +65,7 @@ class EccvCaption:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Vectors of pictures and references, and what tells which they are."""
-        if self.way not in ANSWERS:
-            raise UsageError(f"eccv_caption: way is one of {', '.join(ANSWERS)}, not {self.way!r}")
+        check_choice(self.name, "way", self.way, ANSWERS)
         return {
             "ids": Ids(),
             "references": References(),

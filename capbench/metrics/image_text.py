@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from capbench.errors import UsageError
+from capbench.errors import UsageError, check_choice
 from capbench.metrics.ranks import DEPTHS, check_ties, expected_rank, median, recall
 from capbench.metrics.retrieval import each_gallery
 from capbench.needs import Bags, Captions, Images, References, Vectors
@@ -71,8 +71,7 @@ class Retrieval:
     def needs(self) -> Mapping[str, Need]:
         """Vectors of pictures and texts, and the galleries."""
         check_ties(self.name, self.ties)
-        if self.texts not in TEXTS:
-            raise UsageError(f"retrieval: texts is one of {', '.join(TEXTS)}, not {self.texts!r}")
+        check_choice(self.name, "texts", self.texts, TEXTS)
         if self.each < 0:
             raise UsageError(f"retrieval: each is 0 (all) or more, not {self.each}")
         source = References() if self.texts == "references" else Captions()

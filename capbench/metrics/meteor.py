@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from capbench import languages
-from capbench.errors import UsageError
+from capbench.errors import check_choice
 from capbench.meteor import jar, resources, score
-from capbench.needs import Captions, References, Tokens
+from capbench.needs import words_of_both
+from capbench.paths import ELSEWHERE, no_folder
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -51,12 +52,8 @@ class Meteor:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of the captions and of the references."""
-        if self.engine not in ENGINES:
-            raise UsageError(f"meteor: engine is one of {', '.join(ENGINES)}, not {self.engine!r}")
-        return {
-            "candidates": Tokens(Captions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        check_choice(self.name, "engine", self.engine, ENGINES)
+        return words_of_both(self.tokenizer)
 
     def check(self) -> Problem | None:
         """Whether the reference's files, and for its program Java, are there; nothing is imported for it."""
@@ -64,7 +61,8 @@ class Meteor:
             return jar.check()
         if resources.find_files() is None:
             return Problem("METEOR's word lists and paraphrases, part of pycocoevalcap, are missing", resources.CURE)
-        return None
+        why = no_folder("meteor")
+        return Problem(why, ELSEWHERE) if why else None
 
     def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
         """The score of each item, and the statistics that ``reduce`` folds; NaN without a reference.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capbench.errors import UsageError
+from capbench.errors import check_choice
 
 if TYPE_CHECKING:
     from capbench.similarity.rivals import Rivals
@@ -18,8 +18,7 @@ DEPTHS = (1, 5, 10)
 
 def check_ties(name: str, ties: str) -> None:
     """Refuse another rule."""
-    if ties not in TIES:
-        raise UsageError(f"{name}: ties is one of {', '.join(TIES)}, not {ties!r}")
+    check_choice(name, "ties", ties, TIES)
 
 
 def recall(rivals: Rivals, depth: int, ties: str) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 
 from capbench import languages
 from capbench.metrics.ngrams import Grams, Joined, Texts, changes
-from capbench.needs import Captions, References, Tokens
+from capbench.needs import words_of_both
 from capbench.protocols import Need
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -54,10 +54,7 @@ class RougeL:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of the captions and of the references."""
-        return {
-            "candidates": Tokens(Captions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        return words_of_both(self.tokenizer)
 
     def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
         """One score an item; NaN without a reference.

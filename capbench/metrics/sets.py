@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capbench.errors import BadData, UsageError
+from capbench.errors import BadData, check_choice
 from capbench.metrics.cider import VARIANTS
 from capbench.metrics.ngrams import Joined, Texts
 from capbench.needs import AllCaptions, References, Tokens
@@ -37,8 +37,7 @@ def cider_needs(metric: str, variant: str, tokenizer: str) -> Mapping[str, Need]
     Raises:
         UsageError: no such variant.
     """
-    if variant not in VARIANTS:
-        raise UsageError(f"{metric}: variant is one of {', '.join(VARIANTS)}, not {variant!r}")
+    check_choice(metric, "variant", variant, VARIANTS)
     return {"captions": Tokens(AllCaptions(), tokenizer), "references": Tokens(References(), tokenizer)}
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from capbench import languages
 from capbench.errors import CapbenchError, MissingPart
-from capbench.needs import Captions, References, Tokens
+from capbench.needs import words_of_both
 from capbench.paths import cache_root, package_folders
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged, Words
@@ -77,10 +77,7 @@ class Spice:
     @property
     def needs(self) -> Mapping[str, Need]:
         """Words of captions and references: coco-caption hands the program tokenized text."""
-        return {
-            "candidates": Tokens(Captions(), self.tokenizer),
-            "references": Tokens(References(), self.tokenizer),
-        }
+        return words_of_both(self.tokenizer)
 
     def check(self) -> Problem | None:
         """What is missing: Java, pycocoevalcap, or the two jars of CoreNLP."""

@@ -20,7 +20,7 @@ from capbench import languages
 from capbench.elements import words
 from capbench.elements.graph import KINDS, Graph, graph
 from capbench.elements.match import levels_of
-from capbench.errors import UsageError
+from capbench.errors import check_choice
 from capbench.needs import Captions, Parsed, References
 from capbench.protocols import Elements, Need, Problem
 from capbench.ragged import Ragged
@@ -54,8 +54,7 @@ class SpiceLike:
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
         languages.english_only(self, ENGLISH_ONLY)
-        if self.synonyms not in words.SOURCES:
-            raise UsageError(f"spice_like: synonyms is one of {', '.join(words.SOURCES)}, not {self.synonyms!r}")
+        check_choice(self.name, "synonyms", self.synonyms, words.SOURCES)
 
     @property
     def needs(self) -> Mapping[str, Need]:

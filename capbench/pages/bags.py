@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capbench.benchmark import Benchmark
-from capbench.pages.document import asset, plain_title, source_hash
+from capbench.pages.document import asset, head, plain_title, source_hash
 from capbench.pages.pictures import Thumbnail, thumbnails
 from capbench.store import make_folder, write_file
 from capbench.types import Bag, Sample
@@ -19,18 +19,7 @@ from capbench.types import Bag, Sample
 PICTURES = "pictures"
 EDGE = 240  # pixels of a thumbnail's longer side
 POLICY = "default-src 'none'; style-src {style}; img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
+BODY = """<body>
 <main>
 <h1>{title}</h1>
 <p>{about}</p>
@@ -63,8 +52,8 @@ def write_page(title: str, bags: Sequence[Bag], benchmark: Benchmark, folder: Pa
 def page(title: str, about: str, body: str, styles: Sequence[str] = ("bags.css",)) -> str:
     """The document. body: markup; the rest is text."""
     style = "".join(asset(name) for name in styles)
-    policy = html.escape(POLICY.format(style=source_hash(style)))
-    return PAGE.format(policy=policy, title=plain(title), style=style, about=plain(about), body=body)
+    policy = POLICY.format(style=source_hash(style))
+    return head(title, style, policy) + BODY.format(title=plain(title), about=plain(about), body=body)
 
 
 def section(bag: Bag, samples: Mapping[str, Sample], pictures: Mapping[str, Thumbnail]) -> str:

@@ -23,7 +23,7 @@ VIEW_SCRIPTS = (
     "bags.js",
 )  # fmt: skip
 
-PAGE = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -35,7 +35,8 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>{style}</style>
 </head>
-<body>
+"""
+BODY = """<body>
 <a class="skip" href="#main">Skip to the content</a>
 <p class="wait">{title}: reading the data …</p>
 <noscript><p class="wait">This page draws its tables with JavaScript, which is off.</p></noscript>
@@ -59,13 +60,20 @@ def document(title: str, kind: str, content: Mapping[str, Any]) -> str:
         "base-uri 'none'",
         "form-action 'none'",
     ])  # fmt: skip
-    return PAGE.format(
+    return head(title, style, policy) + BODY.format(
+        title=html.escape(plain_title(title)),
+        data=embedded({"kind": kind, "made": version("capbench"), **content}),
+        script=script,
+    )
+
+
+def head(title: str, style: str, policy: str) -> str:
+    """A page up to its body. policy: what it may run and load."""
+    return HEAD.format(
         policy=html.escape(policy),
         version=html.escape(version("capbench")),
         title=html.escape(plain_title(title)),
         style=style,
-        data=embedded({"kind": kind, "made": version("capbench"), **content}),
-        script=script,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capbench import api, store
+from capbench import api, run_folders, store
 from capbench.benchmark import Benchmark
 from capbench.contenders import OTHER_DATA, refuse_other_data
 from capbench.errors import Fault, NotComparable, UsageError
@@ -83,7 +83,7 @@ def read_runs(folders: Sequence[Path], sort: str = "") -> Viewed:
     Raises:
         as ``write_view``; UsageError: no column is called ``sort``.
     """
-    found = list(dict.fromkeys(run for folder in folders for run in (store.find_runs(folder) or [folder])))
+    found = list(dict.fromkeys(run for folder in folders for run in (run_folders.find_runs(folder) or [folder])))
     runs = {folder: with_ids(api.load_run(folder)) for folder in found}
     entries = [Entry(folder, run.record, run.summaries) for folder, run in runs.items()]
     if sort and not any(sort in (s.column, s.label) for e in entries for s in e.summaries):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import capbench
-from capbench import benchmark, pages, store
+from capbench import benchmark, pages, run_folders
 
 SPEC = "rerank(captioners=[\"speaker(flaw='short')\", 'speaker', 'few.json'])"
 
@@ -55,4 +55,4 @@ def test_hostile_candidates_are_text(show, chosen):
 
 
 def test_a_run_without_choices_has_none(chosen):
-    assert not (store.find_runs(chosen[1].folder.parent)[1] / "candidates").exists()
+    assert not (run_folders.find_runs(chosen[1].folder.parent)[1] / "candidates").exists()

@@ -118,6 +118,7 @@ def test_everything_missing_is_said_together(capbench, tmp_path):
         (["list", "cidr"], 2, "did you mean cider"),
         (["leaderboard", "--runs", "nowhere"], 4, "no finished run"),
         (["score", "a", "b"], 2, "there is no file"),
+        (["run", "speaker", "-b", __file__], 2, f"folder(captions={__file__!r})"),
         (
             ["run", "speaker", "-b", "scenes(n=42)", "-m", "self_retrieval(bags='rd100')", "--backend", "clip=scenes"],
             2,

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from statsmodels.stats.multitest import multipletests
@@ -137,6 +138,9 @@ def test_runs_of_other_images_are_refused_with_4(capbench, runs):
         (["compare", "latest", "latest", "-c", "cidre"], 2, "no column is called 'cidre'"),
         (["compare", "latest", "latest", "--resamples", "1"], 2, "--resamples"),
         (["regress", "nowhere", "latest"], 2, "no run is called 'nowhere'"),
+        (["regress", "nowhere", "latest"], 2, "write the first baseline: --update-baseline"),
+        (["regress", "nowhere", "latest", "--junit", "."], 2, "is a folder"),
+        (["regress", __file__ + "/base", "latest", "--update-baseline"], 2, "cannot make the folder"),
         (["regress", ".", "nothing"], 2, "no run is called 'nothing'"),
         (["regress", "latest", "latest", "--allow", "cider"], 2, "cannot read --allow cider"),
         (["regress", "latest", "latest", "--allow", "cider=x"], 2, "cannot read --allow cider=x"),
@@ -182,6 +186,20 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     assert "| worse " in done.out
     assert capbench("regress", "base", bad).code == 0
     assert json.loads((runs / "base" / "run.json").read_text())["label"] == "speaker-miscount"
+
+
+@pytest.mark.parametrize("kept", [None, 40], ids=["gone", "cut"])
+@pytest.mark.parametrize("file", ["summary.json", "scores.parquet"])
+def test_a_damaged_baseline_is_wrong_data_and_not_worse(capbench, runs, file, kept):
+    good = next(p for p in (runs / "runs").rglob("speaker-*") if "miscount" not in p.name and "invent" not in p.name)
+    assert capbench("regress", "base", good, "--update-baseline").code == 0
+    path = runs / "base" / file
+    data = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(data[:kept])
+    done = capbench("regress", "base", good)
+    assert (done.code, f"cannot read {Path('base', file)}" in done.err) == (4, True), done.err
 
 
 def test_a_baseline_that_is_of_no_use_can_be_replaced(capbench, runs):

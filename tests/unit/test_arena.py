@@ -13,7 +13,9 @@ from capbench.arena import strengths
 from capbench.arena.contests import Contest
 from capbench.arena.elo import played
 from capbench.arena.ranking import CENTRE
+from capbench.arena.text import Shown, markdown
 from capbench.errors import UsageError
+from capbench.pages.arena import arena_page
 
 TEAMS = ("Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore")
 # The Eastern division of the American League, 1987: row beat column so often (Agresti, Categorical Data Analysis, 2nd
@@ -264,3 +266,29 @@ def test_elo_in_a_plain_loop():
         name: pytest.approx(value)
         for name, value in zip(found, np.median(played(contests, orders), axis=0), strict=True)
     }
+
+
+def meetings(a, b, won, lost):
+    """Contests of two systems, on as many items."""
+    return [contest(a, b, winner, str(k)) for k, winner in enumerate([a] * won + [b] * lost)]
+
+
+def test_a_rank_that_is_better_than_one_above_it_is_told_with_the_reason():
+    """loud met the others on twelve items only: below even by its strength, and told apart from nobody."""
+    ranking = arena.rank([*meetings("best", "even", 120, 80), *meetings("even", "loud", 7, 5)], resamples=1000)
+    assert [(p.system, p.rank, p.stronger) for p in ranking.groups[0]] == [
+        ("best", 1, ()), ("even", 2, ("best",)), ("loud", 1, ()),
+    ]  # fmt: skip
+    said = (
+        "Not in the order of strengths: loud (1) stands below even (2): best is stronger than even beyond chance, and "
+        "not stronger than loud."
+    )
+    shown = Shown(ranking, {"judge": 212})
+    assert said in markdown(shown)
+    assert f"<li>{said}</li>" in arena_page(shown)
+
+
+def test_ranks_that_rise_are_left_alone():
+    ranking = arena.rank([*meetings("best", "even", 120, 80), *meetings("even", "low", 120, 80)], resamples=1000)
+    assert [(p.system, p.rank) for p in ranking.groups[0]] == [("best", 1), ("even", 2), ("low", 3)]
+    assert "order of strengths" not in markdown(Shown(ranking, {"judge": 400}))

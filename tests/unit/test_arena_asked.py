@@ -1,13 +1,17 @@
 """An arena by asking a judge over a server: what it is asked, what becomes of each answer, and what is asked again."""
 
+import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 import capbench
 from capbench import arena, benchmark
 from capbench.arena.asked import by_judge, pairs_of
+from capbench.cli.main import main
 from capbench.errors import UsageError
+from capbench.judges.recorded import recording_of
 from capbench.judging import opened
 from capbench.metaeval import evaluate_judges
 
@@ -97,3 +101,47 @@ def test_a_leaderboards_entry_keeps_no_captions(runs, bench):
 
     with pytest.raises(UsageError, match="two keeps no captions"):
         pairs_of([runs[0], dataclasses.replace(runs[1], captions=())], benchmark.load(str(bench)))
+
+
+def test_an_arena_is_repeated_from_its_replies_alone(loopback, runs, bench, tmp_path, capsys):
+    replies = tmp_path / "out" / "replies.jsonl.gz"
+
+    def call(spec, *words, code=0):
+        asked = ["arena", *(str(run.folder) for run in runs), "-b", str(bench), "--judge", spec]
+        with pytest.raises(SystemExit) as stop:
+            main([*asked, *map(str, words)])
+        assert (stop.value.code or 0) == code
+        return capsys.readouterr()
+
+    with judge_server(loopback) as server:
+        spec = f"judge_chat(model='tiny', url={server.url!r})"
+        first = call("eyes", "--backend", f"eyes={spec}", "-n", 5, "--export-replies", replies)
+        assert sum(server.seen.values()) == 10
+    assert first.err.endswith(f"wrote {replies}\n")
+    assert "| rank | system |" in first.out
+    assert "Left out: the judge refuses (better)" in first.out  # a refusal is a reply too
+    (tmp_path / "cache" / "values.sqlite").unlink()
+    again = tmp_path / "again.jsonl.gz"
+    for judge in ("eyes", spec):  # nobody answers there any more
+        assert call(judge, "-n", 5, "--replay", replies, "--export-replies", again).out == first.out
+        assert recording_of(str(again)).replies == recording_of(str(replies)).replies
+    assert recording_of(str(again)).judges == {spec: next(iter(recording_of(str(replies)).replies))}
+    kept = gzip.decompress(replies.read_bytes()).decode().splitlines(keepends=True)
+    (tmp_path / "fewer.jsonl").write_text("".join(kept[:1]))
+    missing = call("eyes", "-n", 2, "--replay", tmp_path / "fewer.jsonl", "--export-replies", tmp_path / "no", code=3)
+    assert "fewer.jsonl has no reply for 4 of 4 questions: item 0 (pairwise, better), item 1 (pairwise" in missing.err
+    assert not (tmp_path / "no").exists()
+    rubric = tmp_path / "mine.rubric.toml"
+    shipped = Path(capbench.__file__).parent / "rubrics" / "shipped" / "pairwise.toml"
+    rubric.write_text(shipped.read_text().replace("Caption 1: ", "The first: "))
+    assert "has no reply for 10 of 10" in call("eyes", "--rubric", rubric, "--replay", replies, code=3).err
+
+
+def test_replies_are_of_a_judge_that_is_asked(runs, tmp_path, capsys):
+    (tmp_path / "v.jsonl").write_text('{"item": "1", "a": "x", "b": "y", "winner": "a"}\n')
+    for word, purpose in (("--replay", "replay"), ("--export-replies", "export")):
+        for sources in ([str(tmp_path / "v.jsonl")], [str(run.folder) for run in runs] + ["--by", "rouge_l"]):
+            with pytest.raises(SystemExit, match="2"):
+                main(["arena", *sources, word, str(tmp_path / "x.gz")])
+            assert f"no judge is asked, so there is nothing to {purpose}" in capsys.readouterr().err
+    assert not (tmp_path / "x.gz").exists()

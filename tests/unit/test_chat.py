@@ -262,10 +262,8 @@ def test_the_identity_is_the_model_its_server_and_what_changes_a_caption(loopbac
 
 
 def test_two_servers_of_one_name_are_told_apart(loopback, monkeypatch):
-    from capbench.captioners import chat
-
     entries = [{"id": "llava", "owned_by": "vllm", "root": "/models/llava-1.5-7b-hf"}]
-    monkeypatch.setattr(chat, "offered", lambda _: entries)
+    monkeypatch.setattr("capbench.servers.Server.offered", lambda _: entries)
     assert Chat("llava").fingerprint().endswith("@1+by:vllm/llava-1.5-7b-hf")
     entries[0] = {"id": "llava", "owned_by": "library", "root": "llava"}
     assert Chat("llava").fingerprint().endswith("@1+by:library")
@@ -277,7 +275,7 @@ def test_what_is_missing_is_said_before_work_starts(loopback, monkeypatch):
     with loopback.Server() as server:
         assert Chat("tiny-eyes", server.url).check() is None
     assert "ConnectError" in Chat("tiny-eyes", server.url).check().what
-    monkeypatch.setattr("capbench.captioners.chat.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "capbench[chat]" in Chat("tiny-eyes").check().cure
 
 

@@ -10,7 +10,7 @@ from capbench import comparison_text, store
 from capbench.compare import compare
 from capbench.errors import BadData, MissingPart, NotComparable, UsageError
 from capbench.leaderboard import escape
-from capbench.store import pick_run
+from capbench.run_folders import pick_run
 
 NAN = float("nan")
 BASE = np.random.default_rng(0).normal(5, 1, 200)

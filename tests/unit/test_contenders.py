@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import capbench
-from capbench import contenders, store
+from capbench import contenders, run_folders, store
 from capbench.bag_compare import compare_on_bags
 from capbench.errors import BadData, MissingPart, NotComparable, UsageError
 
@@ -47,11 +47,11 @@ def test_a_stored_run_scored_from_its_captions_has_the_number_of_a_run(plain_run
 def test_a_captioner_is_run_into_the_folder_that_run_would_use(tmp_path):
     root = tmp_path / "runs"
     on_bags(["speaker", "constant"], root, given(runs=root))
-    folders = store.find_runs(root)
+    folders = run_folders.find_runs(root)
     assert [f.name.rpartition("-")[0] for f in folders] == ["constant", "speaker"]
     again = capbench.run("speaker", "scenes-bags", [BAGS, "self_retrieval(bags='scenes-7')"], limit=70, runs=root)
     assert again.folder == folders[1]
-    assert store.find_runs(root) == folders
+    assert run_folders.find_runs(root) == folders
 
 
 def test_everything_that_is_missing_is_said_before_anything_runs(tmp_path):

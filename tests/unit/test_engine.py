@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from capbench import engine, store
+from capbench import engine, run_folders, store
 from capbench.bags import make_bags
 from capbench.benchmark import Benchmark
 from capbench.captioners.baselines import Human
@@ -344,7 +344,7 @@ def test_fresh_starts_over(clip, tmp_path):
 def test_an_interrupted_run_goes_on_where_it_stopped(clip, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(clip, Lengths(), captioner=Says(texts(), stop_after=4), root=tmp_path)
-    (folder,) = store.find_runs(tmp_path)
+    (folder,) = run_folders.find_runs(tmp_path)
     assert store.read_record(folder).status == "started"
     assert len(store.recover_captions(folder)) == 4
     Says.asked.clear()

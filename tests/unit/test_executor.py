@@ -6,13 +6,15 @@ import pickle
 from contextlib import contextmanager
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import capbench
 from capbench.captioning import from_session
 from capbench.errors import MissingPart
-from capbench.protocols import Problem
-from capbench.ray_executor import Actor, Captioning
+from capbench.needs import Captions, Vectors
+from capbench.protocols import Encoded, Problem
+from capbench.ray_executor import Actor, Captioning, Encoding
 from capbench.stage import CHUNK
 from capbench.types import Generation, Request
 
@@ -101,7 +103,7 @@ def test_options_of_ray_want_ray(capsys):
 
 
 class Tight:
-    """A model that has memory for three pictures at a time."""
+    """A captioner and an encoder that has memory for three pictures or texts at a time."""
 
     name = "tight"
     batch = 16
@@ -117,14 +119,35 @@ class Tight:
             raise MemoryError("no room")
         return [f"seen {request.id}" for request in requests]
 
+    def texts(self, texts):
+        self.sizes.append(len(texts))
+        if len(texts) > 3:
+            raise MemoryError("no room")
+        return Encoded(np.array([[len(text), 0] for text in texts], np.float32))
+
+
+def answered(actor, number, asked):
+    """What an actor makes of one part."""
+    answers, error = pickle.loads(actor({"part": pickle.dumps((number, asked))})["answers"])  # noqa: S301 -- the actor's own
+    assert error is None
+    return answers
+
 
 def test_an_actor_remembers_from_part_to_part_how_much_its_memory_holds(tmp_path):
     actor = Actor(pickle.dumps(Captioning(Tight(), Generation())), "cpu", str(tmp_path / "gone"))
     Tight.sizes.clear()
     for number in range(3):
         asked = [Request(f"{number}-{k}", None, (), 0) for k in range(16)]
-        captions, error = pickle.loads(actor({"part": pickle.dumps((number, asked))})["answers"])  # noqa: S301 -- the actor's own
-        assert [c.text for c in captions] == [f"seen {request.id}" for request in asked]
-        assert error is None
-    half = [8, 4, 2, 2, 4, 2, 2]
-    assert Tight.sizes == [16, *half, *half, *[2] * 16]  # the first part is halved, the others come in twos
+        assert [c.text for c in answered(actor, number, asked)] == [f"seen {request.id}" for request in asked]
+    assert Tight.sizes == [16, 8, 4, *[2] * 24]  # the first part is halved, and all else comes in twos
+
+
+def test_an_actor_remembers_it_of_encoding_too(tmp_path):
+    need = Vectors(Captions())
+    actor = Actor(pickle.dumps(Encoding(Tight(), need)), "cpu", str(tmp_path / "gone"))
+    Tight.sizes.clear()
+    for number in range(3):
+        packed = answered(actor, number, ["a" * (k + 1) for k in range(8)])
+        assert [i for i, _ in packed] == list(range(8))
+        assert all(need.unpack(value).values.tolist() == [1, 0] for _, value in packed)
+    assert Tight.sizes == [8, 4, *[2] * 12]

@@ -374,7 +374,7 @@ def test_the_command_line_captions_and_scores_photographs(tiny_captioner, shared
 
 
 def test_without_the_libraries_the_plan_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("capbench.captioners.hf.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert HfCaptioner("m").check().cure == "pip install 'capbench[hf]'"
     assert HfCaptioner("m").uses == {"max_tokens", "temperature", "beams", "seed", "prompt"}
 

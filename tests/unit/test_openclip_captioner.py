@@ -96,5 +96,5 @@ def test_parameters_and_libraries(monkeypatch):
     for values in ({"batch": 0}, {"top_p": 0.0}, {"top_k": -1}):
         with pytest.raises(UsageError):
             OpenClipCaptioner(**values)
-    monkeypatch.setattr("capbench.captioners.openclip.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert OpenClipCaptioner().check().cure == "pip install 'capbench[clip,hf]'"

@@ -9,7 +9,7 @@ import pytest
 
 from capbench import plugins
 from capbench.cache import open_cache
-from capbench.errors import CapbenchError
+from capbench.errors import CapbenchError, Midway, MissingPart
 from capbench.facts import Facts
 from capbench.needs import Captions, Ids, Images, Parsed, References, Tokens, Vector, Vectors
 from capbench.protocols import Elements
@@ -33,6 +33,7 @@ BACKENDS = textwrap.dedent("""
         tag: str = ""
         name = "fake"
         kind = "encoder"
+        chunk = 8
         def fingerprint(self):
             return f"fake/{self.tag}"
         def check(self):
@@ -53,6 +54,8 @@ BACKENDS = textwrap.dedent("""
             LOG.append(("texts", list(texts)))
             if self.tag == "down" or (self.tag == "touchy" and any("bad" in t for t in texts)):
                 raise ValueError("cannot digest that")
+            if self.tag == "tight" and (len(texts) > 3 or any("huge" in t for t in texts)):
+                raise MemoryError("no room")
             rows = np.array([[len(t), 1] for t in texts], np.float32)
             if self.tag == "short":
                 return Encoded(rows[1:])
@@ -174,7 +177,34 @@ def test_a_chunk_that_raises_is_halved_until_the_item_is_found(fake, cache):
     assert [matrix[0], matrix[2]] == [unit(2), unit(4)]
     assert np.isnan(matrix[1]).all()
     calls = [items for kind, items in fake[1] if kind == "texts"]
-    assert calls == [["aa", "bad one", "cccc"], ["aa"], ["bad one", "cccc"], ["bad one"], ["cccc"]]
+    assert calls == [["aa", "bad one", "cccc"], ["aa", "bad one"], ["aa"], ["bad one"], ["cccc"]]
+
+
+def test_later_chunks_are_as_small_as_the_memory_made_the_first(fake, cache):
+    given = facts(tuple("a" * (k + 1) for k in range(20)))
+    matrix = make(fake, cache, given, Vectors(Captions()), tag="tight").argument(Vectors(Captions()))
+    assert [len(items) for kind, items in fake[1] if kind == "texts"] == [8, 4, *[2] * 10]
+    assert list(matrix) == [unit(k + 1) for k in range(20)]
+
+
+def test_a_text_too_large_alone_makes_no_later_chunk_smaller(fake, cache):
+    given = facts(("a", "huge", *("b" * (k + 2) for k in range(9))))
+    features = make(fake, cache, given, Vectors(Captions()), tag="tight")
+    assert features.failures(Vectors(Captions())) == {1: "MemoryError: no room"}
+    assert [len(items) for kind, items in fake[1] if kind == "texts"] == [8, 4, 2, 1, 1, 2, 4, 2, 2, 2, 1]
+
+
+def test_what_is_made_before_the_end_of_a_batch_that_was_halved_keeps_its_place():
+    def call(part):
+        if len(part) > 2:
+            raise ValueError("no")
+        if "g" in part:
+            raise Midway(MissingPart("the key was withdrawn", "set it"), {1: "H"})
+        return [text.upper() for text in part]
+
+    with pytest.raises(Midway, match="withdrawn") as caught:
+        one_each(call, list("abcdefgh"), "it", proven=True)
+    assert caught.value.done == {0: "A", 1: "B", 2: "C", 3: "D", 4: "E", 5: "F", 7: "H"}
 
 
 def test_a_failure_is_not_kept_and_is_tried_again(fake, cache):

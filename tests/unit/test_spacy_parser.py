@@ -10,6 +10,7 @@ import pytest
 
 from capbench.backends.spacy_parser import SpacyParser, pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas
+from capbench.backends.spacy_parser.prose import prose
 from capbench.backends.spacy_parser.rules import elements
 from capbench.backends.spacy_parser.trees import Word
 from capbench.errors import CapbenchError, MissingPart
@@ -124,6 +125,26 @@ def test_a_paragraph_is_read_sentence_by_sentence(session):
 
 def test_texts_without_words_say_nothing(session):
     assert session.parse(["", "  \n", "\0", "...", "12 34"]) == [Elements()] * 5
+
+
+@pytest.mark.parametrize(("text", "said"), {
+    "<p class='x'>A <b>red</b> car</p><br/>on a road": "A red car on a road",
+    "<image> a dog <unk> on a mat</s><|im_end|>": "a dog on a mat",
+    "a dog 🐶 on a mat 👩🏽‍🚀 ❤️ ⭐": "a dog on a mat",
+    "a dog &amp; a cat&nbsp;on a mat": "a dog & a cat on a mat",
+    "&lt;b&gt;a red car&lt;/b&gt;": "a red car",
+}.items())  # fmt: skip
+def test_markup_control_tokens_and_emoji_are_not_read(session, text, said):
+    found, wanted = session.parse([text, said])
+    assert found == wanted
+    assert found.objects
+
+
+@pytest.mark.parametrize("text", [
+    "a <3 b > c", "cats & dogs; AT&T; R&B", "a 5 < 6 sign", "© 2013 at 20 °C", "a < b and c > d",
+])  # fmt: skip
+def test_what_only_looks_like_markup_is_left(text):
+    assert prose(text) == text
 
 
 def test_a_text_that_spacy_cannot_hold_is_a_failure_with_its_length(session):

@@ -36,8 +36,7 @@ def alone():
 @pytest.fixture
 def worth_it(monkeypatch):
     monkeypatch.setattr(workers, "WORTH", 1)
-    monkeypatch.setattr("capbench.backends.spacy_parser.WORTH", 1)
-    monkeypatch.setattr(workers, "PIECE", 16)
+    monkeypatch.setattr(workers, "PIECE", 800)
 
 
 @pytest.mark.usefixtures("worth_it")
@@ -70,6 +69,24 @@ def test_a_few_texts_start_no_process(alone):
         assert session.workers._processes == []
 
 
+def test_processes_start_when_what_was_read_is_worth_them_and_then_take_part(alone, monkeypatch):
+    monkeypatch.setattr(workers, "PIECE", 400)
+    monkeypatch.setattr(workers, "WORTH", sum(map(len, TEXTS[:101])))
+    with SpacyParser(workers=2).open("cpu") as session:
+        session.parse(TEXTS[:100])
+        assert session.workers._processes == []
+        assert session.parse(TEXTS[100:200]) == alone[100:200]
+        assert len(session.workers._processes) == 1
+
+
+def test_pieces_hold_all_texts_in_order_by_their_length(monkeypatch):
+    monkeypatch.setattr(workers, "PIECE", 10)
+    assert workers.pieces_of(["12345", "1234567", "", "123456789012", "1"]) == [
+        ["12345", "1234567"], ["", "123456789012"], ["1"],
+    ]  # fmt: skip
+    assert workers.pieces_of([]) == []
+
+
 def test_the_cores_are_those_that_one_may_use(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     free = workers.cores()
@@ -91,10 +108,9 @@ def test_neither_batch_nor_workers_are_in_the_signature_and_both_are_checked():
 SCRIPT = """
 import sys
 from capbench.backends.spacy_parser import SpacyParser, workers
-import capbench.backends.spacy_parser as parser
-parser.WORTH = 1
+workers.WORTH = workers.PIECE = 1
 with SpacyParser(workers=2).open("cpu") as session:
-    session.parse(["a dog on a mat"] )
+    session.parse(["a dog on a mat", "a cat"])
     print(*(p.pid for p in session.workers._processes), flush=True)
     while True:
         session.parse([f"a dog and {n} cats on a red mat" for n in range(2_000)])

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from capbench import store
+from capbench import run_folders, store
 from capbench.errors import BadData, CapbenchError, UsageError
 from capbench.store import CaptionLog, Identity, Record, Run, Stated
 from capbench.tables import Scored
@@ -94,6 +94,18 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.write_file(path, b"newer")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("there", "left"), [(True, b"printed, written"), (False, b"written")])
+def test_what_stdout_goes_to_is_added_to_only_where_there_is_a_stdout(tmp_path, monkeypatch, there, left):
+    path = tmp_path / "out"
+    with path.open("wb", buffering=0) as out:
+        out.write(b"printed, ")
+        monkeypatch.setattr(store, "STDOUT", out.fileno())
+        if not there:
+            monkeypatch.setattr(store.sys, "__stdout__", None)
+        store.write_file(path, b"written")
+    assert path.read_bytes() == left
 
 
 def test_the_record_comes_back(tmp_path):
@@ -259,4 +271,4 @@ def test_runs_are_found_below_a_folder_in_name_order(tmp_path):
     for name in ("b/x", "a/y", "a/x"):
         (tmp_path / name).mkdir(parents=True)
         store.write_record(tmp_path / name, record())
-    assert [str(p.relative_to(tmp_path)) for p in store.find_runs(tmp_path)] == ["a/x", "a/y", "b/x"]
+    assert [str(p.relative_to(tmp_path)) for p in run_folders.find_runs(tmp_path)] == ["a/x", "a/y", "b/x"]

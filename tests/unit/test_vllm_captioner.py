@@ -38,7 +38,7 @@ def installed(monkeypatch):
     module = ModuleType("vllm")
     module.LLM, module.SamplingParams = LLM, SimpleNamespace
     monkeypatch.setitem(sys.modules, "vllm", module)
-    monkeypatch.setattr("capbench.captioners.vllm.importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr("capbench.captioners.vllm.importlib.metadata.version", lambda name: "0.11.0")
 
 
@@ -102,11 +102,11 @@ def test_fingerprints(installed):
 
 
 def test_without_vllm_the_plan_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr("capbench.captioners.vllm.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert Vllm("m").check().cure.startswith("pip install vllm")
     with pytest.raises(MissingPart, match="vllm is not installed"):
         Vllm("m").fingerprint()
-    monkeypatch.setattr("capbench.captioners.vllm.importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert "config.json is missing" in Vllm(str(tmp_path)).check().what
 
 

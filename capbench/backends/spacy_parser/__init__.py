@@ -10,17 +10,17 @@ from typing import ClassVar
 
 from capbench.backends.spacy_parser import pipeline, words
 from capbench.backends.spacy_parser.lemmas import Lemmas, lemmas_of
+from capbench.backends.spacy_parser.prose import prose
 from capbench.backends.spacy_parser.rules import elements
 from capbench.backends.spacy_parser.trees import Trees
-from capbench.backends.spacy_parser.workers import MOST, WORTH, Workers, cores
+from capbench.backends.spacy_parser.workers import MOST, Workers, cores
 from capbench.errors import MissingPart, UsageError
-from capbench.languages import readable
 from capbench.protocols import Elements, Problem
 from capbench.types import Failure
 
-RULES = 1  # raised when the same tree can give other elements
+RULES = 2  # raised when the same text can give other elements
 BATCH = 256
-CHUNK = 2048
+CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +106,14 @@ class ParserSession:
 
     def parse(self, texts: Sequence[str]) -> list[Elements | Failure]:
         """One Elements a text; a text without words has none, one that spaCy cannot hold is a Failure."""
-        read = [" ".join(readable(text).replace("\0", " ").split()) for text in texts]
+        read = [prose(text) for text in texts]
         known: dict[str, Elements | Failure] = {"": Elements()}
         longest = self.trees.nlp.max_length
         for text in read:
             if len(text) > longest:
                 known[text] = Failure(f"a text of {len(text)} characters; spaCy reads at most {longest}")
         missing = [text for text in dict.fromkeys(read) if text not in known]
-        if self.workers is None or sum(map(len, missing)) < WORTH:
-            made = self._made(missing)
-        else:
-            made = self.workers.parse(missing, self._made)
+        made = self._made(missing) if self.workers is None else self.workers.parse(missing, self._made)
         known |= dict(zip(missing, made, strict=True))
         return [known[text] for text in read]
 

@@ -20,8 +20,10 @@ from typing import IO, Any, cast
 from capbench.protocols import Elements
 
 MOST = 8  # processes that are started unasked
-PIECE = 128  # texts that are handed over together
-WORTH = 100_000  # characters: two seconds of work, where a process takes one and a half to start
+PIECE = 6_000  # characters that are handed over together: some 120 captions, or ten descriptions
+WORTH = (
+    40_000  # characters, half a second of work: a process takes one to start, but captions come before their references
+)
 START = (
     "import sys, os; sys.path[:] = sys.argv[1].split(os.pathsep); "
     "from capbench.backends.spacy_parser.worker import main; main(*sys.argv[2:])"
@@ -55,10 +57,17 @@ class Workers:
         self._changed = threading.Condition()
         self._call: Call | None = None
         self._closed = False
+        self._seen = 0
 
     def parse(self, texts: Sequence[str], own: Callable[[Sequence[str]], Sequence[Any]]) -> list[Any]:
-        """What ``own`` gives for the texts, in their order; they are those that a worker has no failure for."""
-        pieces = [texts[start : start + PIECE] for start in range(0, len(texts), PIECE)]
+        """What ``own`` gives for the texts, in their order; they are those that a worker has no failure for.
+
+        The processes take part in what has several pieces, once WORTH was reached with all that came before.
+        """
+        self._seen += sum(map(len, texts))
+        pieces = pieces_of(texts)
+        if self._seen < WORTH or len(pieces) < 2:
+            return list(own(texts))
         call = Call(pieces, deque(range(len(pieces))))
         self._start()
         with self._changed:
@@ -132,6 +141,19 @@ class Workers:
                 else:
                     call.done[number] = made
                 self._changed.notify_all()
+
+
+def pieces_of(texts: Sequence[str]) -> list[list[str]]:
+    """Texts in their order, parted where PIECE characters are reached."""
+    pieces: list[list[str]] = []
+    left = 0
+    for text in texts:
+        if left <= 0:
+            pieces.append([])
+            left = PIECE
+        pieces[-1].append(text)
+        left -= len(text)
+    return pieces
 
 
 def asked(send: IO[str], receive: IO[str], texts: Sequence[str]) -> list[Elements] | None:
