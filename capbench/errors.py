@@ -1,16 +1,17 @@
 """Every error a user can meet, with its exit code and its cure.
 
-    CapbenchError
+    CapbenchError        6   the work could not be done: a model, a program or a server failed
     +-- CheckFailed      1   the answer is no: a failed check, a stale table
-    +-- CannotWrite      1   the disk is full or gone
     +-- UsageError       2   a wrong spec, name or option
     +-- MissingPart      3   something needed is not installed or not bound
     +-- BadData          4   faults in files, all of them together
     |   +-- NotComparable    numbers whose signatures differ
     +-- TooManyUnscored  5   finished, but too many items have no score
+    +-- CannotWrite      6   the disk is full or gone
     +-- Midway           that of the error that ended the work
 
-Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
+Only ``capbench.cli`` prints them and exits. A fault of capbench itself exits with 6 too, so that 1 is always an answer;
+an interrupt with 130.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Fault:
 class CapbenchError(Exception):
     """The root. ``cure`` says what to type or change."""
 
-    exit_code = 1
+    exit_code = 6
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
@@ -60,6 +61,8 @@ class CapbenchError(Exception):
 
 class CheckFailed(CapbenchError):
     """A check ran and its answer is no."""
+
+    exit_code = 1
 
 
 class UsageError(CapbenchError):

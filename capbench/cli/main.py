@@ -56,7 +56,8 @@ def cli(verbose: bool) -> None:
     """Which captioner describes images best, by which measure, and how sure are we?
 
     Exit codes: 0 fine, 1 the answer is no, 2 wrong usage, 3 something is missing, 4 data are wrong or
-    not comparable, 5 finished with too many items unscored, 130 interrupted, 141 output cut off (| head).
+    not comparable, 5 finished with too many items unscored, 6 it could not be done, 130 interrupted,
+    141 output cut off (| head).
     """
 
 
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         if verbose:
             traceback.print_exc()
         say(refused(error) or f"capbench: {type(error).__name__}: {error}\n{OURS}")
-        code = 1
+        code = CapbenchError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -110,7 +110,7 @@ def test_a_server_that_dies_ends_the_run_and_the_next_start_goes_on(loopback, al
     options = {"concurrency": 4, "attempts": 2, "timeout": 0.5}
     with loopback.Server(lambda *_: "broken" if server.seen.total() > 30 else "ok") as server:
         first = capbench(*words_of(server, folder, tmp_path, **options))
-        assert first.code == 1
+        assert first.code == 6
         assert "answers none of 4 requests: HTTP 500" in first.err
         assert "it goes on from here" in first.err
         kept = kept_in(tmp_path)
@@ -211,7 +211,7 @@ def test_a_full_disk_is_said_and_leaves_whole_lines(loopback, album, tmp_path, c
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
             check=False,
         )
-        assert outcome.returncode == 1
+        assert outcome.returncode == 6
         assert b"cannot write" in outcome.stderr
         assert b"captions.jsonl: File too large" in outcome.stderr
         assert b"make room" in outcome.stderr

@@ -42,7 +42,7 @@ def test_output_that_nobody_reads_is_neither_yes_nor_no():
 def test_a_full_disk_under_stdout_is_said_and_is_nobodys_fault():
     with Path("/dev/full").open("w") as full:
         done = program(["list"], full)
-    assert (done.returncode, done.stderr) == (1, "capbench: cannot write the output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (6, "capbench: cannot write the output: No space left on device\n")
 
 
 def test_a_pipe_is_written_into_and_stays(words, tmp_path):
@@ -76,7 +76,7 @@ def test_items_and_table_share_a_file_that_stdout_goes_to(words, tmp_path):
     [
         ("folder", 2, "is a folder"),
         ("p.json/items", 2, "cannot make the folder"),
-        ("x" * 253, 1, "name a place that can be written"),
+        ("x" * 253, 6, "name a place that can be written"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_said(words, tmp_path, capbench, place, code, says):
