@@ -1,7 +1,10 @@
-# VENV=DIR puts the environment elsewhere; PYTHON=... chooses the interpreter it is made from.
+# VENV=DIR puts the environment elsewhere; PYTHON=... chooses the interpreter it is made from; PYTEST_WORKERS=N
+# shares the tests among N processes of one thread each, a file at a time (0: one after the other, as plain pytest does).
 VENV ?= .venv
 PYTHON ?= python3
+PYTEST_WORKERS ?= 2
 RUN = $(VENV)/bin
+PYTEST = OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 PIP = $(RUN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 DEMO = "speaker" "speaker(flaw='no_colour')" "speaker(flaw='miscount')" "speaker(flaw='invent')" human nearest shuffled constant
 
@@ -14,10 +17,10 @@ demo: $(VENV)/.ready-base  ## caption the drawn world with eight captioners and 
 	@$(RUN)/capbench leaderboard scenes --runs runs/demo
 
 test: $(VENV)/.ready-test  ## all tests
-	$(RUN)/python -m pytest
+	$(PYTEST)
 
 test-torch: $(VENV)/.ready-torch  ## the tests that load small models with torch, or start Ray; give it a VENV of its own
-	$(RUN)/python -m pytest -m torch
+	$(PYTEST) -m torch
 
 check: $(VENV)/.ready-dev  ## formatting, lint, types, layers, and tables that are current
 	$(RUN)/ruff format --check . && $(RUN)/ruff check . && $(RUN)/mypy && $(RUN)/lint-imports

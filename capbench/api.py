@@ -7,8 +7,10 @@ run.value("cider"), run.frame()
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -18,16 +20,18 @@ from capbench import engine, groups, idf, languages, plugins, store
 from capbench.captioners.inner import captioner_spec, label_of
 from capbench.errors import BadData, MissingPart, UsageError
 from capbench.facts import facts_of
-from capbench.leaderboard import Board, gather
+from capbench.leaderboard import Board, gather, plain
 from capbench.needs import References, Tokens
 from capbench.ray_executor import Ray
 from capbench.resolve import RECORDED, bind, closure, is_derived
 from capbench.scoring import Part
 from capbench.store import Run
+from capbench.tables import safe
 from capbench.types import Generation
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 RUNS = Path("runs")
+PER_ITEM = ("id", "sample", "metric", "column", "value", "reason")
 
 
 class Options(TypedDict, total=False):
@@ -197,6 +201,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     field: str = "",
     samples: int = 1,
     extra: str = "error",
+    split: str = "",
     by: str = "",
     lang: str = "",
     replay: str = "",
@@ -208,7 +213,7 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
     bleu, rouge_l and cider unless others are named. field: where the captions are in ``predictions``,
     as in outputs.blip2, if no usual key holds them. samples: captions an image, as many for each.
     extra: 'ignore' leaves out ids without references. by: a column of ``references`` by which the numbers are
-    split, into ``Run.groups``.
+    split, into ``Run.groups``. split: the one to take of a Karpathy file, as in test (default: all).
     lang: the language of the captions (default: English). replay: as in ``Options``. executor: as for ``run``.
 
     Raises:
@@ -218,6 +223,8 @@ def score(  # noqa: PLR0913 -- one parameter for each option of the command
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}")
     dataset = f"folder(captions={str(references)!r}, images={str(images)!r}, tags={by!r})"
+    if split:
+        dataset = f"coco(annotations={str(references)!r}, images={str(images)!r}, split={split!r}, tags={by!r})"
     spec = f"file(path={str(predictions)!r}, field={field!r}, samples={samples}, extra={extra!r})"
     return run(
         spec, dataset, metrics or DEFAULT_METRICS, backends=backends or {}, runs=None, lang=lang, by=by, replay=replay,
@@ -305,7 +312,21 @@ def scores_object(run_: Run) -> dict[str, Any]:
 
 def per_item_lines(run_: Run) -> str:
     """Every number of every item as JSON lines: id, sample, metric, column, value, reason."""
-    lines = []
+    return "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in per_item(run_))
+
+
+def per_item_csv(run_: Run) -> str:
+    """The same as CSV. Texts that a spreadsheet would run as a formula are quoted with '."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(PER_ITEM)
+    for entry in per_item(run_):
+        writer.writerow([safe(plain.quoted(v)) if isinstance(v, str) else v for v in entry.values()])
+    return out.getvalue()
+
+
+def per_item(run_: Run) -> Iterator[dict[str, Any]]:
+    """Every number of every item, under the names of ``PER_ITEM``."""
     declared = {(s.metric, s.short, s.column) for s in run_.summaries}
     for metric in run_.scored:
         rows = metric.rows
@@ -315,9 +336,6 @@ def per_item_lines(run_: Run) -> str:
                 continue  # a statistic that only the metric's own fold of sums uses
             for row, (item, value) in enumerate(zip(items, column.tolist(), strict=True)):
                 known = value == value  # noqa: PLR0124 -- NaN is the one value that differs from itself
-                entry = {
-                    "id": run_.ids[item], "sample": int(metric.samples[row]), "metric": metric.key, "column": name,
-                    "value": value if known else None, "reason": "" if known else metric.reasons.get(row, ""),
-                }  # fmt: skip
-                lines.append(json.dumps(entry, allow_nan=False))
-    return "\n".join(lines) + "\n"
+                why = "" if known else metric.reasons.get(row, "")
+                entry = (run_.ids[item], int(metric.samples[row]), metric.key, name, value if known else None, why)
+                yield dict(zip(PER_ITEM, entry, strict=True))

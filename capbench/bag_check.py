@@ -13,9 +13,10 @@ from capbench.bags import bag_digest
 from capbench.benchmark import Benchmark
 from capbench.errors import BadData, CheckFailed, Fault, MissingPart
 from capbench.facts import facts_of
+from capbench.images import ImageFault, load
 from capbench.scoring import data_digest
 from capbench.signature import file_digest
-from capbench.types import Bag
+from capbench.types import Bag, ImageRef
 
 SHOWN = 5
 
@@ -64,7 +65,8 @@ def check(path: Path, benchmark: Benchmark) -> list[str]:
         CheckFailed: something differs, with every fault. BadData, MissingPart: a file cannot be read.
     """
     manifest = manifest_of(path if path.is_dir() else path.parent)
-    pictures = {s.id: s.image.digest for s in benchmark.samples if s.image is not None}
+    images = {s.id: s.image for s in benchmark.samples if s.image is not None}
+    pictures = {id_: image.digest for id_, image in images.items()}
     lines, faults = [], []
     for file in bag_files(path):
         if not file.is_file():
@@ -72,7 +74,7 @@ def check(path: Path, benchmark: Benchmark) -> list[str]:
             continue
         bags = read_bags(str(file), [s.id for s in benchmark.samples])
         entry = manifest["files"].get(file.name)
-        faults += unreadable(file, bags, pictures)
+        faults += unreadable(file, bags, images, manifest.get("pictures", {}))
         if entry is not None:
             faults += against_manifest(file, bags, entry)
         known = "as the manifest says" if entry is not None else "no manifest names it: members only"
@@ -84,9 +86,20 @@ def check(path: Path, benchmark: Benchmark) -> list[str]:
     return lines
 
 
-def unreadable(file: Path, bags: Sequence[Bag], pictures: Mapping[str, str]) -> list[Fault]:
-    """Members without a picture that can be read."""
-    lacking = dict.fromkeys(m for bag in bags for m in bag.members if not pictures.get(m))
+def unreadable(
+    file: Path, bags: Sequence[Bag], images: Mapping[str, ImageRef], encoded: Mapping[str, str]
+) -> list[Fault]:
+    """Members without a picture that can be read. Those ``encoded`` under their digest have been read before."""
+    lacking: dict[str, None] = {}
+    for member in dict.fromkeys(m for bag in bags for m in bag.members):
+        image = images.get(member)
+        try:
+            if image is None:
+                lacking[f"{member} (it has none)"] = None
+            elif not image.digest or encoded.get(member) != image.digest:
+                load(image)
+        except ImageFault as fault:
+            lacking[f"{member} ({fault.message})"] = None
     return [few(file, "cannot be read", lacking)] if lacking else []
 
 

@@ -76,11 +76,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class BagResult:
-    """One bag. members: all its pictures, where the benchmark tells, else its targets."""
+    """One bag. members: all its pictures, where the benchmark tells, else its targets. size: those with a vector."""
 
     id: str
     members: tuple[str, ...]
     targets: tuple[Target, ...]
+    size: int
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -173,7 +174,7 @@ def one_set(name: str, metric: Metric, bags: Sequence[Bag], captions: Captions) 
                  tuple(score_of(own, which) for own in rows))
         for size, which in groups
     ]  # fmt: skip
-    results = bag_results(metric, rows, numbers, bags, captions)
+    results = bag_results(metric, rows, numbers, sizes, bags, captions)
     unit = "pictures" if rows[0].bags is None else "bags"
     return SetResult(name, metric.summaries[0].signature, unit, tuple(lines), results)
 
@@ -197,7 +198,7 @@ def score_of(rows: Rows, which: NDArray[np.bool_]) -> Score:
 
 
 def bag_results(
-    metric: Metric, rows: Sequence[Rows], numbers: Ints, bags: Sequence[Bag],
+    metric: Metric, rows: Sequence[Rows], numbers: Ints, sizes: Array, bags: Sequence[Bag],
     captions: Captions,
 ) -> tuple[BagResult, ...]:  # fmt: skip
     """The bags, those where the systems lie furthest apart first; among equals in the order of the set."""
@@ -210,7 +211,8 @@ def bag_results(
         members = tuple(map(safe, bags[number].members)) if bags else tuple(t.id for t in targets)
         place = {member: i for i, member in enumerate(members)}
         targets.sort(key=lambda t: place[t.id])
-        made.append(BagResult(bags[number].id if bags else f"bag {number + 1}", members, tuple(targets)))
+        name = bags[number].id if bags else f"bag {number + 1}"
+        made.append(BagResult(name, members, tuple(targets), int(sizes[order[start]])))
     return tuple(sorted(made, key=lambda bag: bag.apart, reverse=True))
 
 

@@ -125,10 +125,11 @@ def read(name: str) -> tuple[BenchmarkFile, Path]:
         title = re.sub(r"[^\w.-]+", "-", plugins.parse(name).target).strip("-")
         return BenchmarkFile(title, 1, DatasetEntry(name)), Path.cwd()
     else:
-        known = ", ".join(shipped())
-        raise UsageError(
-            f"no benchmark is called {name!r}", f"there are: {known}; or a .toml file, or a dataset's spec"
-        )
+        cure = f"there are: {', '.join(shipped())}; or a .toml file, or a dataset's spec"
+        if Path(name).exists():
+            given = f"images={name!r}" if Path(name).is_dir() else f"captions={name!r}"
+            cure = f"name what reads it: folder({given}), or coco(annotations=...) with images= and split="
+        raise UsageError(f"no benchmark is called {name!r}", cure)
     made = codec.read_toml(path, BenchmarkFile)
     if made.refs not in REFS:
         raise BadData(f"{path}: refs is one of {', '.join(REFS)}, not {made.refs!r}")
@@ -204,7 +205,8 @@ def load_dataset(entry: DatasetEntry, base: Path, made: BenchmarkFile, images: s
             moved[name] = str(base / path)
         elif isinstance(path, str) and path and name not in NAMES and not Path(path).exists():
             where = f"{base / path} or ./{path}" if base != Path.cwd() else path
-            cure = entry.place or "say where the data are: --data DIR"
+            own = "--images DIR" if name == "images" else "--data DIR"
+            cure = entry.place or f"say where the {'pictures' if name == 'images' else 'data'} are: {own}"
             raise BadData(f"{made.name}: {name}: there is no {where}", cure=cure)
     return dataclasses.replace(value, **moved)
 

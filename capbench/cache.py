@@ -18,7 +18,7 @@ from pathlib import Path
 
 from capbench import paintings
 from capbench.errors import BadData, cannot_write
-from capbench.paths import cache_root
+from capbench.paths import ELSEWHERE, cache_root
 
 SCHEMA = """
 create table if not exists entries (
@@ -27,6 +27,8 @@ create table if not exists entries (
 ) without rowid
 """
 REPLY = "reply"
+OUTSIDE = f"look at the disk, its limits and who else uses the cache, or {ELSEWHERE}"
+DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR", "SQLITE_SCHEMA")
 QUERY_SIZE = 500  # keys a query, below SQLite's oldest limit of 999 variables
 
 
@@ -52,10 +54,29 @@ def checksum(data: bytes) -> bytes:
 
 
 class Cache:
-    """An open cache. Safe for several processes at once."""
+    """An open cache, safe for several processes at once; or why there is none, which its first use raises."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._db = connection
+    def __init__(self, connection: sqlite3.Connection | BadData) -> None:
+        self._connection = connection
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The connection.
+
+        Raises:
+            BadData: the cache could not be made.
+        """
+        if isinstance(self._connection, BadData):
+            raise self._connection
+        return self._connection
+
+    def require(self) -> None:
+        """Complain now, not after hours of work.
+
+        Raises:
+            BadData: the cache could not be made.
+        """
+        _ = self._db
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there and whole."""
@@ -69,6 +90,8 @@ class Cache:
 
     def put(self, kind: str, backend: str, values: Mapping[bytes, bytes]) -> None:
         """Store values in one transaction."""
+        if not values:
+            return
         now = time.time()
         rows = [(key, kind, backend, now, checksum(data), data) for key, data in values.items()]
         with self._db:
@@ -138,10 +161,10 @@ def cache_file() -> Path:
 
 @contextmanager
 def open_cache(path: Path | None = None) -> Iterator[Cache]:
-    """Open (or make) the cache.
+    """Open (or make) the cache. One that cannot be made is refused when it is used: much needs none.
 
     Raises:
-        BadData: the file is not a cache or is damaged as a whole.
+        BadData: the file is not a cache or is damaged as a whole; it may not be written, or not now.
         CannotWrite: the disk is full; what was kept is whole.
     """
     file = path or cache_file()
@@ -149,15 +172,19 @@ def open_cache(path: Path | None = None) -> Iterator[Cache]:
         file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=60)
     except (OSError, sqlite3.Error) as error:
-        raise BadData(f"the cache {file} cannot be made: {error}", cure="set CAPBENCH_CACHE to a folder") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        yield Cache(BadData(f"the cache {file} cannot be made: {why}", cure=ELSEWHERE))
+        return
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
         connection.execute(SCHEMA)
         yield Cache(connection)
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL":
             raise cannot_write(file, error) from error
-        raise BadData(f"the cache {file} cannot be used: {error}", cure=f"remove it: rm {file}*") from error
+        cure = f"remove it: rm {file}*" if name.startswith(DAMAGED) else OUTSIDE
+        raise BadData(f"the cache {file} cannot be used: {error}", cure=cure) from error
     finally:
         connection.close()

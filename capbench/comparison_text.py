@@ -15,7 +15,7 @@ from capbench.significance import units_needed
 
 LEGEND = (
     "Differences are {names}, in brackets their 95% interval (paired bootstrap). p is two-sided, adjusted is Holm's "
-    "over the {tests} tests shown. Effect: the difference in standard deviations of a single unit's. Detectable: "
+    "over the {tests} shown. Effect: the difference in standard deviations of a single unit's. Detectable: "
     "what {n} units (images; galleries of retrieval) show in 80 of 100 cases, at 5% and one test."
 )
 STYLE = (
@@ -115,7 +115,8 @@ def notes(comparison: Comparison, units: int = 0) -> list[str]:
     of_units = {line.difference.units for line in comparison.lines}
     n = f"{units:,}" if units else " or ".join(f"{u:,}" for u in sorted(of_units))
     names = " - ".join(comparison.names) if len(comparison.names) == 2 else "first - second"
-    made = [LEGEND.format(names=names, tests=comparison.family, n=n)]
+    tests_shown = f"{comparison.family} test" + ("s" if comparison.family != 1 else "")
+    made = [LEGEND.format(names=names, tests=tests_shown, n=n)]
     tests = dict.fromkeys(line.difference.test for line in comparison.lines if line.difference.test)
     words = {
         "both": "approximate randomisation and paired bootstrap, the larger p", "mcnemar": "McNemar's exact test",

@@ -14,6 +14,7 @@ from capbench import benchmark, plugins, testing
 from capbench.cache import cache_file
 from capbench.catalogue import why_broken
 from capbench.errors import CapbenchError, UsageError
+from capbench.paths import ELSEWHERE, no_folder
 
 EXTRAS = {
     "pycocoevalcap": "coco",
@@ -32,7 +33,9 @@ Line = dict[str, str]
 
 def look() -> list[Line]:
     """One line a finding: state ("ok", "missing", "broken"), what, cure."""
-    lines = [line("ok", f"Python {platform.python_version()}"), line("ok", f"cache {cache_file()}")]
+    why = no_folder("")
+    cache = line("missing", f"cache: {why}", ELSEWHERE) if why else line("ok", f"cache {cache_file()}")
+    lines = [line("ok", f"Python {platform.python_version()}"), cache]
     lines += [package(name) for name in ("numpy", "pandas", "pyarrow", "pillow", "click", "cattrs", "tqdm")]
     for module, extra in EXTRAS.items():
         there = importlib.util.find_spec(module) is not None

@@ -7,6 +7,7 @@ kept, metrics already scored are kept, values already in the cache are kept; the
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,9 @@ from capbench.details import by_id
 from capbench.errors import CapbenchError, TooManyUnscored
 from capbench.facts import facts_of
 from capbench.needs import Ids, References
-from capbench.planning import Job, Plan, key_of, plan, plan_lines
+from capbench.planning import Job, Plan, key_of, needs_of, plan, plan_lines
 from capbench.protocols import Need
-from capbench.resolve import Features, Work, closure, resolve
+from capbench.resolve import Features, Work, closure, is_derived, resolve
 from capbench.resuming import before_scoring, finish, previous, started
 from capbench.signature import Signature
 from capbench.store import Run
@@ -56,6 +57,8 @@ def run(plan: Plan) -> Result:
         if plan.job.executor is not None:
             stack.callback(plan.job.executor.close)
         cache = stack.enter_context(open_cache())
+        if any(is_derived(need) and need.cached for need in needs_of(plan)):
+            cache.require()
         before, scored, summaries = previous(plan)
         with started(plan, before) as (record, keep, captions):
             made, told = caption(plan, captions, cache, keep)
@@ -206,8 +209,18 @@ def refuse_unscored(run: Run, asked: Sequence[Summary], allowed: float = MAX_MIS
     columns = ", ".join(dict.fromkeys(s.label for s in worst))
     raise TooManyUnscored(
         f"more than {allowed:.0%} unscored in {columns}:\n" + "\n".join(lines),
-        "mend the captions or pictures, or allow it: --max-missing 0.1",
+        how_to_score(run, max(s.unscored / (s.n + s.unscored) for s in worst)),
     )
+
+
+def how_to_score(run: Run, missing: float) -> str:
+    """What to do about this share of unscored rows; captions of one split of the references are told apart."""
+    splits = {id_: tag.get("split", "") for id_, tag in zip(run.ids, run.tags, strict=False)}
+    captioned = {splits.get(caption.id, "") for caption in run.captions if caption.status == "ok"}
+    if len(captioned) == 1 and "" not in captioned and captioned < set(splits.values()):
+        name = captioned.pop()
+        return f"all captions are of the split {name}: score --split {name}, or split={name!r} of coco(...)"
+    return f"mend the captions or pictures, or allow it: --max-missing {math.ceil(missing * 100) / 100:g}"
 
 
 __all__ = ["CapbenchError", "Job", "Plan", "Result", "key_of", "plan", "plan_lines", "refuse_unscored", "run"]

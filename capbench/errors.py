@@ -1,26 +1,31 @@
 """Every error a user can meet, with its exit code and its cure.
 
-    CapbenchError
+    CapbenchError        6   the work could not be done: a model, a program or a server failed
     +-- CheckFailed      1   the answer is no: a failed check, a stale table
-    +-- CannotWrite      1   the disk is full or gone
     +-- UsageError       2   a wrong spec, name or option
     +-- MissingPart      3   something needed is not installed or not bound
     +-- BadData          4   faults in files, all of them together
     |   +-- NotComparable    numbers whose signatures differ
     +-- TooManyUnscored  5   finished, but too many items have no score
+    +-- CannotWrite      6   the disk is full or gone
     +-- Midway           that of the error that ended the work
 
-Only ``capbench.cli`` prints them and exits. An interrupt exits with 130.
+Only ``capbench.cli`` prints them and exits. A fault of capbench itself exits with 6 too, so that 1 is always an answer;
+an interrupt with 130.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SHOWN_FAULTS = 20
+NO_PLACE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Fault:
 class CapbenchError(Exception):
     """The root. ``cure`` says what to type or change."""
 
-    exit_code = 1
+    exit_code = 6
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
@@ -56,6 +61,8 @@ class CapbenchError(Exception):
 
 class CheckFailed(CapbenchError):
     """A check ran and its answer is no."""
+
+    exit_code = 1
 
 
 class UsageError(CapbenchError):
@@ -91,12 +98,14 @@ def cannot_start(problems: Sequence[Any]) -> MissingPart:
 
 
 class CannotWrite(CapbenchError):
-    """The disk is full or gone; what was written before is whole."""
+    """The disk is full or gone, or nobody may write there; what was written before is whole."""
 
 
 def cannot_write(path: Path, error: Exception) -> CannotWrite:
     """The error of a write that failed."""
     cure = "make room, then run the same command again: it goes on from what is kept"
+    if isinstance(error, OSError) and error.errno in NO_PLACE:
+        cure = "name a place that can be written"
     return CannotWrite(f"cannot write {path}: {getattr(error, 'strerror', '') or error}", cure)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from capbench.errors import BadData, Fault, UsageError
-from capbench.store import Run, write_file
+from capbench.store import Run, place_for, write_file
 from capbench.types import Caption
 
 FORMS = ("coco", "nocaps", "vizwiz", "textcaps")
@@ -103,7 +103,8 @@ def write(found: Results, out: Path, inside: str = "") -> None:
     """Write the JSON file, or put it as ``inside`` into the zip ``out``, whose other files stay.
 
     Raises:
-        UsageError: a zip without ``inside``, or the other way round; a name that COCO's server does not take.
+        UsageError: a zip without ``inside``, or the other way round; a name that COCO's server does not take; as
+            ``place_for``.
         BadData: ``out`` is there and is no zip.
     """
     lines = ",\n".join(json.dumps(row, ensure_ascii=True, allow_nan=False) for row in found.rows)
@@ -112,6 +113,7 @@ def write(found: Results, out: Path, inside: str = "") -> None:
     if zipped != bool(inside):
         cure = "capbench export RUN results.zip --inside captions_val2014_NAME_results.json"
         raise UsageError("--inside names the file in a .zip, and a .zip needs it", cure)
+    place_for(out)
     if not zipped:
         write_file(out, data)
         return

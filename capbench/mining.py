@@ -6,7 +6,7 @@ Nothing is random: the same pictures, texts and encoders give the same files to 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +40,7 @@ SIZES = (3, 5, 7)
 NEAR = 0.98
 POOL = 50
 FORMAT = 1
+SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,11 @@ def build(
     backends: Mapping[str, str] | None = None,
     limit: int = 0,
     device: str = "cpu",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Mine bags and write them: 3.json and so on in TrueMatch's form, hard-100.json, and the manifest, which it gives.
+
+    tell: is told which pictures cannot be encoded, and why.
 
     Raises:
         MissingPart: pictures, references or an encoder are not there. UsageError: no bag comes out.
@@ -115,6 +119,11 @@ def build(
     with open_cache() as cache:
         features = resolve(Features(facts), needs.values(), bound, cache, device)
     image, text = (features.argument(needs[side]) if side in needs else None for side in ("image", "text"))
+    unseen = features.failures(needs["image"]) if "image" in needs else {}
+    for item, why in sorted(unseen.items())[:SHOWN]:
+        tell(f"{facts.ids[item]}: {why}")
+    if len(unseen) > SHOWN:
+        tell(f"... and {len(unseen) - SHOWN} more")
     del features
     mined = mine(facts, image, None if text is None else mean_text(text), recipe)
     if not any(mined.bags.values()):

@@ -7,6 +7,8 @@ import os
 import uuid
 from pathlib import Path
 
+ELSEWHERE = "set CAPBENCH_CACHE to a folder that can be written"
+
 
 def cache_root() -> Path:
     """The cache folder: $CAPBENCH_CACHE, else $XDG_CACHE_HOME/capbench, else ~/.cache/capbench.
@@ -15,9 +17,19 @@ def cache_root() -> Path:
     """
     own = os.environ.get("CAPBENCH_CACHE")
     if own:
-        return Path(own)
+        return Path(own).expanduser()  # no shell stands between a workflow file and this
     shared = os.environ.get("XDG_CACHE_HOME")
     return Path(shared or Path.home() / ".cache") / "capbench"
+
+
+def no_folder(name: str) -> str:
+    """Make a folder of the cache: "", or why that cannot be."""
+    folder = cache_root() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"the folder {folder} cannot be made: {error.strerror}"
+    return ""
 
 
 def package_folders(name: str) -> list[Path]:

@@ -12,7 +12,7 @@ from capbench.benchmark import Benchmark, data_digests
 from capbench.cache import open_cache
 from capbench.errors import cannot_start
 from capbench.facts import Facts, facts_of, leave_out, missing_facts
-from capbench.protocols import Problem
+from capbench.protocols import Need, Problem
 from capbench.resolve import Bound, bind, cached_share, closure, is_derived
 from capbench.signature import Signature
 from capbench.store import Identity
@@ -123,10 +123,15 @@ def own_problems(job: Job, samples: int) -> list[Problem]:
     return problems
 
 
+def needs_of(plan: Plan) -> list[Need]:
+    """What captioner and metrics need, each once."""
+    stated = [need for part in plan.job.parts for need in part.needs.values()]
+    return closure([*combining.needs_of(plan.job.captioner), *stated])
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """The plan for people: what will be computed, by what, and how much of it is in the cache."""
-    stated = [need for part in plan.job.parts for need in part.needs.values()]
-    names = closure([*combining.needs_of(plan.job.captioner), *stated])
+    names = needs_of(plan)
     lines = [
         f"captioner  {plan.identity.captioner}",
         f"items      {len(plan.given.ids)}" + (f", {plan.samples} captions each" if plan.samples > 1 else ""),

@@ -88,10 +88,13 @@ def installed(group: str) -> dict[str, list[EntryPoint]]:
     """Entry points of a group by name, from metadata alone; CAPBENCH_PLUGINS=off hides others' parts."""
     found: dict[str, list[EntryPoint]] = {}
     own_only = os.environ.get("CAPBENCH_PLUGINS") == "off"
+    names: dict[int, str] = {}  # by package: for its name all its metadata is parsed
     for entry in entry_points(group=f"{OWN}.{group}"):
+        if (package := names.get(id(entry.dist))) is None:
+            package = names[id(entry.dist)] = distribution(entry)
         same = found.setdefault(entry.name, [])
-        already = any(e.value == entry.value and distribution(e) == distribution(entry) for e in same)
-        if not already and not (own_only and distribution(entry) != OWN):
+        already = any(e.value == entry.value and names[id(e.dist)] == package for e in same)
+        if not already and not (own_only and package != OWN):
             same.append(entry)
     return {name: entries for name, entries in sorted(found.items()) if entries}
 

@@ -37,6 +37,7 @@ from capbench.records_raw import SPACE, Doubled, Parsed, Row, parse, quoted, tex
 from capbench.records_samples import is_log, logged, task_in
 from capbench.types import Failure
 
+FIRST_LINE = ("id", "caption")
 LISTED = 12
 ONE_EACH = "one entry an image; --samples K if the file has K captions of each"
 WRAPPERS = ("annotations", "results", "predictions", "captions", "outputs", "data", "items", "samples", "rows")
@@ -219,6 +220,8 @@ def no_key(name: str, what: str, stated: str, there: Sequence[str]) -> UsageErro
         kind = "tag" if what == "tag" else "field"
         return UsageError(f"{name} has no {kind} {stated!r}", f"{hint}it has: {', '.join(options) or 'none'}")
     cure = f"say which it is, as {field}={options[-1]!r}" if options else ""
+    if what == "id" and options and len(options) <= len(FIRST_LINE) and " " in options[-1]:  # a caption, not a name
+        cure = f"the first line of a table names its columns: write {','.join(FIRST_LINE)} above it"
     fault = Fault(name, f"no known {what} key; it has: {', '.join(options) or 'none'}", cure)
     return BadData(f"{name} cannot be used:", [fault])
 

@@ -69,7 +69,8 @@ class Report:
             )
         if unknown:
             faults = [Fault(", ".join(labels), why) for why, labels in reasons(unknown).items()]
-            raise NotComparable("not comparable with the baseline:", faults, "score both in the same way")
+            cure = "score both in the same way, or accept the run as a new baseline: --update-baseline"
+            raise NotComparable("not comparable with the baseline:", faults, cure)
 
 
 def reasons(checks: Sequence[Check]) -> dict[str, list[str]]:
@@ -214,7 +215,7 @@ def update_baseline(place: Path, run: Path, *, nested: bool = False) -> Path:
         old = [folder for folder in alike(place, side.record) if folder.resolve() != target.resolve()]
     if target.resolve() == run.resolve():
         return target
-    target.mkdir(parents=True, exist_ok=True)
+    store.make_folder(target)
     kept = entry_files(run)
     for name in set(ENTRY_FILES) - set(kept):
         (target / name).unlink(missing_ok=True)

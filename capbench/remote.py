@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -43,6 +44,8 @@ from capbench.refusals import (
 from capbench.types import Failure
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
     from anyio.from_thread import BlockingPortal
 
@@ -103,6 +106,14 @@ class Reply(Generic[T]):
     attempts: int
 
 
+@cache
+def certificates() -> ssl.SSLContext:
+    """Whom to trust, read once a process: that takes as long as some requests, and a run opens several clients."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 class Client:
     """Requests to one server; used in a ``with``, from one thread.
 
@@ -136,7 +147,7 @@ class Client:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = httpx.Timeout(self.limits.timeout, connect=min(CONNECTING, self.limits.timeout))
         pool = httpx.Limits(max_connections=self.limits.concurrency + 1)
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, limits=pool)
+        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, limits=pool, verify=certificates())
         self._stack.callback(self._portal.call, self._http.aclose)
         return self
 

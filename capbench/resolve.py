@@ -35,7 +35,7 @@ RECORDED = "recorded_judge"
 OTHER_NAME = "choose a name that no backend has, as in --backend mine=SPEC, and name it in the metric"
 # of each kind of backend one that comes with capbench
 EXAMPLES = {
-    "encoder": "scenes", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim",
+    "encoder": "mini", "generator": "scenes_painter", "parser": "scenes_parser", "similarity": "ssim",
     "judge": "scripted_judge",
 }  # fmt: skip
 

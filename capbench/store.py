@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RUN, CAPTIONS, SCORES, SUMMARY = "run.json", "captions.jsonl", "scores.parquet", "summary.json"
 TAGS = "tags.parquet"
+STDOUT = 1
 CAPTION_FIELDS = tuple(field.name for field in fields(Caption))
 
 
@@ -130,11 +132,16 @@ def slug(text: str) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: temporary name, sync, rename.
+    """Replace a file as a whole: temporary name, sync, rename. A link stays; a device or a pipe is written into.
 
     Raises:
         CannotWrite: the disk is full, or gone; the file is as it was.
     """
+    stream = stream_at(path)
+    if stream is not None:
+        write_into(stream, path, data)
+        return
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
@@ -145,6 +152,33 @@ def write_file(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
+        raise cannot_write(path, error) from error
+
+
+def stream_at(path: Path) -> Path | int | None:
+    """A device or a pipe, whose place no file may take, or a descriptor of what this process prints into."""
+    found: Path | int | None = None
+    with suppress(OSError):
+        if path.exists() and not path.is_dir():
+            found = None if path.is_file() else path
+            # where stdout was closed from the start, its number is that of some file of ours
+            if sys.__stdout__ is not None and os.path.samestat(path.stat(), os.fstat(STDOUT)):
+                found = os.dup(STDOUT)
+    return found
+
+
+def write_into(stream: Path | int, path: Path, data: bytes) -> None:
+    """Write to what ``stream_at`` found.
+
+    Raises:
+        CannotWrite: it takes no more.
+    """
+    try:
+        with open(stream, "wb") as file:  # noqa: PTH123 -- it may be a descriptor
+            file.write(data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
         raise cannot_write(path, error) from error
 
 
@@ -364,5 +398,13 @@ def write_summary(folder: Path, summaries: Sequence[Summary]) -> None:
 
 
 def read_summary(folder: Path) -> tuple[Summary, ...]:
-    """Read summary.json."""
-    return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+    """Read summary.json.
+
+    Raises:
+        BadData: it is not there, or damaged.
+    """
+    try:
+        return tuple(codec.read_json(folder / SUMMARY, list[Summary]))
+    except (OSError, BadData) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadData(f"cannot read {folder / SUMMARY}: {why}", cure="run it again with --fresh") from error

@@ -125,7 +125,7 @@ class Sweep:
 
     @property
     def failure(self) -> CapbenchError | None:
-        """All that went wrong as one error; its exit code is theirs where they agree, else 1."""
+        """All that went wrong as one error; its exit code is theirs where they agree."""
         failed = [(done.point.label, done.error) for done in self.points if done.error is not None]
         if not failed:
             return None
@@ -135,7 +135,8 @@ class Sweep:
             "the others are kept: the same command again runs only what is not finished",
         )
         codes = {error.exit_code for _, error in failed}
-        made.exit_code = codes.pop() if len(codes) == 1 else 1
+        if len(codes) == 1:
+            made.exit_code = codes.pop()
         return made
 
 

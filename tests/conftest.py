@@ -16,6 +16,14 @@ import pytest
 from capbench.metrics.spice import WANTED, Spice
 
 ROOT = Path(__file__).resolve().parent.parent
+BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ  # one of several processes that share the test files
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes begin with the files that take long, so that none is at one alone in the end."""
+    if BESIDE_OTHERS:
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,7 +36,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def own_world(tmp_path_factory):
     """A cache that only this test run uses; set for child processes too."""
     before = dict(os.environ)
-    os.environ["CAPBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    cache = tmp_path_factory.mktemp("cache")
+    for name in ("meteor", "idf") if BESIDE_OTHERS else ():  # from installed files, whoever makes them first
+        common = tmp_path_factory.getbasetemp().parent / name
+        common.mkdir(exist_ok=True)
+        (cache / name).symlink_to(common)
+    os.environ["CAPBENCH_CACHE"] = str(cache)
     os.environ["CAPBENCH_PLUGINS"] = "off"
     os.environ.pop("CAPBENCH_DATA", None)
     yield

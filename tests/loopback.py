@@ -50,6 +50,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else a body waits 40 ms behind its headers, for the other side's receipt
 
             def log_message(self, *_):
                 pass

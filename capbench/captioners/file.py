@@ -16,6 +16,7 @@ from capbench.records import Record, read
 from capbench.types import Failure
 
 SHOWN = 3
+SWAPPED = "if these are the references, they stand second: capbench score PREDICTIONS REFERENCES"
 DIGITS = re.compile(r"\d+", re.ASCII)
 SAFE_DIGITS = 1000
 
@@ -103,13 +104,14 @@ class File:
                 cure=why_no_match(list(known), list(wanted)),
             )
         faults = [self.too_many(record) for record in records if record.id in wanted and not self.fits(record)]
+        swapped = SWAPPED if self.samples == 1 and len(faults) == len(wanted) > 1 else ""
         if self.extra == "error":
-            cure = "extra='ignore' passes over such captions"
+            cure = "score --ignore-extra, or extra='ignore' of file(...), passes over such captions"
             faults += [
                 Fault(r.where, f"the benchmark has no image {r.id!r}", cure) for r in records if r.id not in wanted
             ]
         if faults:
-            raise BadData(f"{self.path} does not fit the benchmark, {len(faults)} fault(s):", faults)
+            raise BadData(f"{self.path} does not fit the benchmark, {len(faults)} fault(s):", faults, swapped)
         return [self.answers(known.get(id_)) for id_ in ids]
 
     def fits(self, record: Record) -> bool:

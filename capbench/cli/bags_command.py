@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from capbench.cli.shared import backend_option, bindings, echo
+from capbench.cli.shared import backend_option, bindings, echo, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,10 @@ def build(  # noqa: PLR0913 -- one parameter for each option
         least=thresholds(least, sizes), limit=most, pool=pool, near=near, hard=hard,
     )  # fmt: skip
     bench = benchmarks.load(benchmark, data=data)
-    made = mining.build(bench, recipe, Path(target), backends=bindings(backends), limit=limit, device=device)
+    made = mining.build(
+        bench, recipe, Path(target), backends=bindings(backends), limit=limit, device=device,
+        tell=lambda line: tell([line]),
+    )  # fmt: skip
     for name, entry in made["files"].items():
         low = (
             "" if entry["least"] is None else f", least similarity {entry['least']:.4f}, mean {entry['mean_least']:.4f}"

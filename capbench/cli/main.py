@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 import traceback
 from typing import Any
@@ -15,7 +17,8 @@ COMMANDS = (
     "run", "sweep", "score", "list", "leaderboard", "view", "compare", "regress", "export", "export-replies",
     "metaeval", "judgements", "arena", "idf", "bags", "export-encoder", "cache", "doctor",
 )  # fmt: skip
-INTERRUPTED = 130
+INTERRUPTED, CUT_OFF = 130, 141
+OURS = "  -> this is a fault of capbench or of a plugin; -v shows where"
 
 
 class Lazy(click.Group):
@@ -34,6 +37,17 @@ class Lazy(click.Group):
         command: click.Command = importlib.import_module(f"capbench.cli.{cmd_name.replace('-', '_')}_command").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Click would exit with 1 where nobody reads the output, which is the answer no."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise CutOff from error
+
+
+class CutOff(Exception):
+    """Nobody reads the output any more, as after ``| head -1``."""
+
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="capbench", prog_name="capbench")
@@ -42,7 +56,8 @@ def cli(verbose: bool) -> None:
     """Which captioner describes images best, by which measure, and how sure are we?
 
     Exit codes: 0 fine, 1 the answer is no, 2 wrong usage, 3 something is missing, 4 data are wrong or
-    not comparable, 5 finished with too many items unscored, 130 interrupted.
+    not comparable, 5 finished with too many items unscored, 6 it could not be done, 130 interrupted,
+    141 output cut off (| head).
     """
 
 
@@ -66,16 +81,24 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         say(f"capbench: {error}")
         code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+    except CutOff:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        code = CUT_OFF
     except Exception as error:  # noqa: BLE001 -- the last place before the user
         if verbose:
             traceback.print_exc()
-        say(f"capbench: {type(error).__name__}: {error}")
-        say("  -> this is a fault of capbench or of a plugin; -v shows where")
-        code = 1
+        say(refused(error) or f"capbench: {type(error).__name__}: {error}\n{OURS}")
+        code = CapbenchError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def refused(error: Exception) -> str:
+    """What the system does not let us do, by the name of the file; "" where the fault may be ours."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return ""
+    if error.filename:
+        return f"capbench: {error.filename}: {error.strerror}"
+    return f"capbench: cannot write the output: {error.strerror}" if error.errno == errno.ENOSPC else ""
 
 
 def say(text: str) -> None:

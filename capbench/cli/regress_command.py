@@ -11,6 +11,8 @@ from capbench.cli.shared import column_option, echo, json_option, resamples_opti
 from capbench.errors import BadData, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from capbench.regress import Report
 
 
@@ -55,6 +57,8 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from capbench.run_folders import pick_run
 
     folder, place = pick_run(run, Path(root)), Path(baseline)
+    if junit:
+        store.place_for(Path(junit))
     options: dict[str, Any] = {
         "allow": allowed(allowances), "columns": columns, "alpha": alpha, "max_missing": max_missing,
         "resamples": resamples, "seed": seed,
@@ -62,7 +66,7 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     report = None
     try:
         if not update or regress.has_baseline(place, folder):
-            known = regress.find_baseline(place, folder) if place.exists() else pick_run(baseline, Path(root))
+            known = regress.find_baseline(place, folder) if place.exists() else run_of(baseline, Path(root))
             report = regress.regress(known, folder, **options)
     except BadData as error:  # a baseline that cannot be read, or not any more, may be replaced
         if not update:
@@ -71,7 +75,6 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     if report is not None:
         echo(regress_text.json_text(report) if as_json else regress_text.markdown(report))
         if junit:
-            Path(junit).parent.mkdir(parents=True, exist_ok=True)
             store.write_file(Path(junit), regress_text.junit(report).encode())
         if github or (github is None and os.environ.get("GITHUB_ACTIONS") == "true"):
             tell_github(report, to_stderr=as_json)
@@ -79,6 +82,20 @@ def command(  # noqa: PLR0913 -- one parameter for each option
         click.echo(f"wrote {regress.update_baseline(place, folder)}", err=True)
     elif report is not None:
         report.refuse()
+
+
+def run_of(baseline: str, root: Path) -> Path:
+    """The run that stands for a baseline which is no folder.
+
+    Raises:
+        UsageError: there is none; the cure says how the first baseline is written.
+    """
+    from capbench.run_folders import pick_run
+
+    try:
+        return pick_run(baseline, root)
+    except UsageError as error:
+        raise UsageError(error.message, f"{error.cure}; or write the first baseline: --update-baseline") from error
 
 
 def allowed(words: tuple[str, ...]) -> dict[str, float]:

@@ -22,13 +22,16 @@ from capbench.cli.shared import bindings, echo, executor_of, numbers_table, resu
     show_default=True,
     help="Captions an image; metrics of one caption score the first.",
 )
+@click.option("--split", default="", metavar="NAME", help="The split of a Karpathy file, as in test (default: all).")
 @click.option("--ignore-extra", is_flag=True, help="Leave out captions whose id has no references.")
-@click.option("--per-item", default="", metavar="FILE", help="Write every number of every item as JSON lines.")
+@click.option(
+    "--per-item", default="", metavar="FILE", help="Write every number of every item: JSON lines, or CSV to a .csv."
+)
 @result_options
 def command(  # noqa: PLR0913 -- one parameter for each option
     predictions: str, references: str, images: str, metrics: tuple[str, ...], backends: tuple[str, ...],
-    lang: str, field: str, samples: int, ignore_extra: bool, per_item: str, replay: str, executor: str, address: str,
-    workers: int, by: str, max_missing: float, as_json: bool,
+    lang: str, field: str, samples: int, split: str, ignore_extra: bool, per_item: str, replay: str, executor: str,
+    address: str, workers: int, by: str, max_missing: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the captions of PREDICTIONS against REFERENCES.
 
@@ -38,15 +41,18 @@ def command(  # noqa: PLR0913 -- one parameter for each option
     from pathlib import Path
 
     from capbench import api, engine, group_tables
-    from capbench.store import write_file
+    from capbench.store import place_for, write_file
 
+    if per_item:
+        place_for(Path(per_item))
     run = api.score(
         predictions, references, metrics, images=images, backends=bindings(backends), field=field, samples=samples,
-        extra="ignore" if ignore_extra else "error", lang=lang, by=by, replay=replay,
+        extra="ignore" if ignore_extra else "error", split=split, lang=lang, by=by, replay=replay,
         executor=executor_of(executor, address, workers),
     )  # fmt: skip
     if per_item:
-        write_file(Path(per_item), api.per_item_lines(run).encode())
+        text = api.per_item_csv(run) if per_item.lower().endswith(".csv") else api.per_item_lines(run)
+        write_file(Path(per_item), text.encode())
     if as_json:
         echo(json.dumps(api.scores_object(run), indent=1, allow_nan=False))
     else:

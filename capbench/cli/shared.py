@@ -26,7 +26,7 @@ def metric_option(command: F) -> F:
 
 def backend_option(command: F) -> F:
     """--backend NAME=SPEC, several times."""
-    text = "What a name such as clip stands for, as in clip=scenes; may be given several times."
+    text = "What a name such as clip stands for, as in clip=mini; may be given several times."
     made: F = click.option("--backend", "backends", multiple=True, metavar="NAME=SPEC", help=text)(command)
     return made
 
@@ -151,7 +151,7 @@ def bindings(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, mark, spec = pair.partition("=")
         if not mark or not name or not spec or "(" in name:
-            raise UsageError(f"cannot read --backend {pair}", "write NAME=SPEC, as in --backend clip=scenes")
+            raise UsageError(f"cannot read --backend {pair}", "write NAME=SPEC, as in --backend clip=mini")
         made[name.strip()] = spec.strip()
     return made
 

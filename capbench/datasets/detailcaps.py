@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from capbench.datasets.build import build
 from capbench.errors import BadData
-from capbench.paths import cache_root, keep
+from capbench.paths import ELSEWHERE, cache_root, keep
 from capbench.records import id_text, read
 from capbench.records_parquet import is_parquet
 from capbench.types import ImageRef, Sample
@@ -80,5 +80,5 @@ class DetailCaps:
                         keep(Path(found[name].path), row["binary"])
         except OSError as error:
             what = f"cannot write the pictures to {folder}: {error.strerror or error}"
-            raise BadData(what, cure="set CAPBENCH_CACHE to a folder that can be written") from error
+            raise BadData(what, cure=ELSEWHERE) from error
         return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from capbench.errors import BadData, UsageError
-from capbench.paths import cache_root, keep
+from capbench.paths import ELSEWHERE, cache_root, keep
 from capbench.scenes.world import FAMILY, VERSION
 from capbench.signature import digest as digest_of
 from capbench.types import Bag, BagSet, ImageRef, Sample
@@ -49,7 +49,7 @@ class Scenes:
         except OSError as error:
             raise BadData(
                 f"cannot write the pictures to {folder}: {error.strerror or error}",
-                cure="set CAPBENCH_CACHE to a folder that can be written",
+                cure=ELSEWHERE,
             ) from error
 
     def bag_sets(self) -> Sequence[BagSet]:

@@ -50,7 +50,9 @@ def write(table: DocumentFrequencies, path: str | Path) -> None:
     }  # fmt: skip
     arrow = pa.table({**columns, DOCUMENTS: pa.array(documents.astype(np.int32))})
     arrow = arrow.replace_schema_metadata({KEY: json.dumps(stated).encode()})
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise UsageError(f"cannot write {path}: it is no file", "give the name of a file")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:

@@ -19,7 +19,7 @@ from capbench.idf.files import CURE, read, write
 from capbench.metrics.frequencies import DocumentFrequencies, count
 from capbench.metrics.spice import JAR, program_folder
 from capbench.needs import FILE, References, Tokens
-from capbench.paths import cache_root
+from capbench.paths import ELSEWHERE, cache_root, no_folder
 from capbench.protocols import Problem
 from capbench.ragged import Ragged, ragged
 
@@ -36,7 +36,8 @@ def missing(source: str) -> Problem | None:
         return None if path.is_file() else Problem(f"there is no file {path} of document frequencies", CURE)
     if find_jar() is None:
         return Problem(f"COCO's captions, in {JAR} of pycocoevalcap, are not installed", INSTALL)
-    return None
+    why = no_folder("idf")
+    return Problem(why, ELSEWHERE) if why else None
 
 
 def load(source: str, tokenizer: Any, fingerprint: str) -> DocumentFrequencies:

@@ -39,8 +39,8 @@ class Head:
 class Line:
     """One system: its rank, and its numbers and ranks in the order of the table's columns (None: not there).
 
-    data: the digest of ids, references and pictures. seconds: of captioning, a caption (None: not measured).
-    date: when the run was finished.
+    label: the captioner's name, or where two have the same one that of the run's folder. data: the digest of ids,
+    references and pictures. seconds: of captioning, a caption (None: not measured). date: when the run was finished.
     """
 
     rank: int
@@ -116,10 +116,11 @@ def board(entries: Sequence[Entry], sort: str = "") -> Board:
     columns = with_pairs(systems, cells, lead)
     by_column = [line_ranks(column, cells[key]) for column, key in zip(columns, cells, strict=True)]
     main_ranks = by_column[0] or [1] * len(systems)
+    labels = Counter(entry.record.label for entry in systems)
     lines = tuple(
         Line(
             rank=main_ranks[i] or 1,
-            label=entry.record.label,
+            label=entry.record.label if labels[entry.record.label] == 1 else entry.folder.name,
             run=entry.folder.name,
             cells=tuple(column[i] for column in cells.values()),
             ranks=tuple(None if found is None or not has_value(column[i]) else found[i]

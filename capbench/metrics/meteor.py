@@ -18,6 +18,7 @@ from capbench import languages
 from capbench.errors import check_choice
 from capbench.meteor import jar, resources, score
 from capbench.needs import words_of_both
+from capbench.paths import ELSEWHERE, no_folder
 from capbench.protocols import Need, Problem
 from capbench.ragged import Ragged, Words
 from capbench.types import Column
@@ -60,7 +61,8 @@ class Meteor:
             return jar.check()
         if resources.find_files() is None:
             return Problem("METEOR's word lists and paraphrases, part of pycocoevalcap, are missing", resources.CURE)
-        return None
+        why = no_folder("meteor")
+        return Problem(why, ELSEWHERE) if why else None
 
     def rows(self, candidates: Words, references: Ragged[Words]) -> Mapping[str, Array]:
         """The score of each item, and the statistics that ``reduce`` folds; NaN without a reference.

@@ -70,8 +70,10 @@ def bag_section(found: BagComparison, bag: BagResult, draw: Drawn) -> str:
     scored = len(bag.targets)
     counts = zip(found.names, zip(*(t.found for t in bag.targets), strict=True), strict=True)
     said = "; ".join(f"{name} finds {counted(own)} of {scored}" for name, own in counts)
+    if 0 < bag.size < len(bag.members):
+        said += f"; judged among {bag.size} of {len(bag.members)} pictures: the others cannot be encoded"
     targets = {target.id: target for target in bag.targets}
-    figures = "\n".join(figure(name, draw(name), targets, found.names, len(bag.members)) for name in bag.members)
+    figures = "\n".join(figure(name, draw(name), targets, found.names, bag.size) for name in bag.members)
     return f'<section><h3>{plain(bag.id)}</h3><p>{plain(said)}</p><div class="bag">\n{figures}\n</div></section>'
 
 

@@ -1,8 +1,12 @@
 """Running the command line in this process, and as a program."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -44,3 +48,29 @@ def program():
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+@pytest.fixture
+def life():
+    """life(words, wait) -> how a capbench ends that is killed, with all it has started, when wait() returns.
+
+    Without ``wait`` it is left alone. Each is forked from one process whose imports are done.
+    """
+    server = []
+
+    def live(words, wait=None) -> int:
+        if not server:  # with the environment that the test has set
+            command = [sys.executable, str(Path(__file__).with_name("forking.py"))]
+            server.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        server[0].stdin.write(json.dumps(words) + "\n")
+        server[0].stdin.flush()
+        child = int(server[0].stdout.readline())
+        if wait is not None:
+            wait()
+            with suppress(ProcessLookupError):  # it has ended before
+                os.killpg(child, signal.SIGKILL)
+        return int(server[0].stdout.readline())
+
+    yield live
+    for process in server:
+        process.communicate()

@@ -8,9 +8,20 @@ import json
 import os
 import sys
 
+import capbench.api
+import capbench.backends.ptb
+import capbench.backends.scenes
 import capbench.captioners.chat
+import capbench.captioners.command
+import capbench.cli.run_command
 import capbench.datasets.folder
-import capbench.engine  # noqa: F401 -- imported before the forks
+import capbench.datasets.scenes
+import capbench.engine
+import capbench.group_tables
+import capbench.metrics.bleu
+import capbench.metrics.cider
+import capbench.metrics.clipscore
+import capbench.metrics.retrieval  # noqa: F401 -- all these are imported before the forks
 from capbench.cli.main import main
 from capbench.remote import Client
 
@@ -19,6 +30,7 @@ with Client("http://localhost:1"):  # what a client imports is imported now
 
 
 def live(words):
+    os.setsid()  # so that a kill reaches what it has started
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
         os.dup2(null, stream)

@@ -57,16 +57,38 @@ def test_a_missing_id_is_unscored_named_and_the_others_keep_their_numbers(score,
     assert done.code == 5
     assert "1 of 4 ids: no caption in p.json: 2" in done.err
     assert all((entry["n"], entry["unscored"]) == (3, 1) for entry in done.data["scores"])
+    assert "allow it: --max-missing 0.25" in done.err
     assert score(rest, "--max-missing", "0.25").code == 0
 
 
 def test_an_extra_id_is_refused_unless_it_is_said_to_be_ignored(score):
     extra = {**GOOD, "9": "nobody's caption"}
     done = score(extra)
-    assert (done.code, "'9'" in done.err, "extra='ignore'" in done.err) == (4, True, True)
+    assert (done.code, "'9'" in done.err, "--ignore-extra" in done.err) == (4, True, True)
     ignored = score(extra, "--ignore-extra", "--json")
     assert ignored.code == 0
     assert [e["value"] for e in ignored.data["scores"]] == [e["value"] for e in score(GOOD, "--json").data["scores"]]
+
+
+def test_references_in_the_place_of_captions_are_told(score):
+    done = score(REFERENCES, references=GOOD)
+    assert (done.code, "capbench score PREDICTIONS REFERENCES" in done.err) == (4, True)
+    one = score({**GOOD, "1": ["a dog", "a cat"]})
+    assert (one.code, "PREDICTIONS REFERENCES" in one.err) == (4, False)
+
+
+def test_a_split_of_a_karpathy_file(score):
+    images = [
+        {"cocoid": int(id_), "split": "test" if id_ < "4" else "train", "sentences": [{"raw": t} for t in texts]}
+        for id_, texts in REFERENCES.items()
+    ]
+    karpathy, captions = {"images": images, "dataset": "coco"}, {k: v for k, v in GOOD.items() if k < "4"}
+    done = score(captions, references=karpathy)
+    assert (done.code, "all captions are of the split test: score --split test" in done.err) == (5, True)
+    alone = score(captions, "--json", references={k: v for k, v in REFERENCES.items() if k < "4"})
+    assert score(captions, "--json", "--split", "test", references=karpathy).data["scores"] == alone.data["scores"]
+    done = score(captions, "--split", "val", references=karpathy)
+    assert (done.code, "it has: test (3), train (1)" in done.err) == (2, True)
 
 
 def test_order_of_entries_changes_nothing(score):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 WORLD = ("-b", "scenes(n=42)", "--encoder", "scenes")
 
@@ -30,6 +31,34 @@ def test_build_check_run_show(capbench, tmp_path):
     assert page.count("<section>") == 2
     assert "The first 2 of 6 are shown." in page
     assert len(list((tmp_path / "page" / "pictures").iterdir())) == 6
+
+
+def test_pictures_that_cannot_be_read_are_named(capbench, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        Image.new("RGB", (8, 8), (30 * i, 255 - 20 * i, 90)).save(photos / f"{i}.png")
+    (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:40])
+    (photos / "5.png").write_bytes(b"")
+    where = ("-b", f"folder(images={str(photos)!r})", "--by", "image", "--encoder", "mini", "--near", "1")
+    done = capbench("bags", "build", tmp_path / "bags", *where, "--size", "2")
+    assert done.code == 0
+    assert "note: 2.png: the file is not a picture that Pillow knows\nnote: 5.png: the file" in done.err
+    assert "2 pictures are in no bag: without a vector" in done.err
+    assert capbench("bags", "check", tmp_path / "bags", *where[:2]).code == 0
+    (tmp_path / "theirs.json").write_text('[["0.png", "2.png", "5.png"], ["1.png", "3.png", "4.png"]]')
+    done = capbench("bags", "check", tmp_path / "theirs.json", *where[:2])
+    assert done.code == 1
+    assert "2 pictures cannot be read: 2.png (the file is not a picture that Pillow knows), 5.png (the" in done.err
+    captions = {f"{i}.png": "a picture" for i in range(8)}
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text(json.dumps(captions))
+    words = (tmp_path / "a.json", tmp_path / "b.json", *where[:2], "--bags", tmp_path / "theirs.json")
+    page = tmp_path / "page.html"
+    done = capbench("compare", *words, "--encoder", "mini", "--html", page, "--runs", tmp_path / "runs")
+    assert done.code == 5
+    assert "judged among 1 of 3 pictures: the others cannot be encoded" in page.read_text()
+    assert "rank 1 of 1<" in page.read_text()
 
 
 def test_bags_that_have_changed_end_with_1(capbench, tmp_path):

@@ -20,7 +20,7 @@ def test_help_names_every_command_and_exit_code(capbench):
     done = capbench("--help")
     assert done.code == 0
     assert all(f"\n  {name} " in done.out for name in COMMANDS)
-    assert all(f"{code} " in done.out for code in (0, 1, 2, 3, 4, 5, 130))
+    assert all(f"{code} " in done.out for code in (0, 1, 2, 3, 4, 5, 6, 130, 141))
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"]])
@@ -118,6 +118,7 @@ def test_everything_missing_is_said_together(capbench, tmp_path):
         (["list", "cidr"], 2, "did you mean cider"),
         (["leaderboard", "--runs", "nowhere"], 4, "no finished run"),
         (["score", "a", "b"], 2, "there is no file"),
+        (["run", "speaker", "-b", __file__], 2, f"folder(captions={__file__!r})"),
         (
             ["run", "speaker", "-b", "scenes(n=42)", "-m", "self_retrieval(bags='rd100')", "--backend", "clip=scenes"],
             2,

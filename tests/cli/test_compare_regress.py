@@ -2,19 +2,36 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from statsmodels.stats.multitest import multipletests
+
+from capbench.cli.main import main
 
 ENTRIES = "leaderboards/coco-karpathy-test/entries"
 
 
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The runs of ``runs``, made once."""
+    folder = tmp_path_factory.mktemp("three")
+    for spec, more in (("speaker", ()), ("speaker(flaw='miscount')", ()), ("speaker(flaw='invent')", ("-n", "60"))):
+        words = ["run", spec, "-b", "scenes(n=120)", "-m", "cider", "-m", "bleu", "--runs", str(folder), *more]
+        with pytest.raises(SystemExit) as done:
+            main(words)
+        assert not done.value.code
+    return folder
+
+
 @pytest.fixture
-def runs(capbench, tmp_path, monkeypatch):
+def runs(three, tmp_path, monkeypatch):
     """Three runs in ./runs: the last one on fewer pictures."""
     monkeypatch.chdir(tmp_path)
-    for spec, more in (("speaker", ()), ("speaker(flaw='miscount')", ()), ("speaker(flaw='invent')", ("-n", "60"))):
-        done = capbench("run", spec, "-b", "scenes(n=120)", "-m", "cider", "-m", "bleu", *more)
-        assert done.code == 0, done.err
+    shutil.copytree(three, tmp_path / "runs")
     return tmp_path
 
 
@@ -49,8 +66,20 @@ def test_every_format(capbench, root, form):
         ).data  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def committed(root):
+    """The committed six systems compared in all columns, once: 15 pairs in each of 7."""
+    entries = sorted((root / ENTRIES).iterdir())
+    words = [sys.executable, "-m", "capbench", "compare", *map(str, entries), "--json"]
+    return json.loads(subprocess.run(words, check=True, capture_output=True).stdout)["lines"]
+
+
+def pair_of(line):
+    return frozenset(line[side].partition("-")[0] for side in ("first", "second"))
+
+
 @pytest.mark.parametrize("column", ["CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "METEOR"])
-def test_the_committed_entries_say_what_the_page_says(capbench, root, column):
+def test_the_committed_entries_say_what_the_page_says(capbench, root, committed, column):
     page = (root / "docs" / "statistics.md").read_text()
     section = page.partition("## Six systems")[2].partition("\n## ")[0]
     (line,) = re.findall(rf"^\| {column} \| (.*) \|$", section, re.MULTILINE)
@@ -58,18 +87,35 @@ def test_the_committed_entries_say_what_the_page_says(capbench, root, column):
         frozenset((a, b)): (float(difference), float(p))
         for a, b, difference, p in re.findall(r"(\w+) and (\w+) \(([\d.]+), ([\d.]+)\)", line)
     }
-    entries = sorted((root / ENTRIES).iterdir())
-    lines = capbench("compare", *entries, "-c", column, "--json").data["lines"]
+    lines = [line for line in committed if line["label"] == column]
     assert len(lines) == 15
-    found = {
-        frozenset(x[side].partition("-")[0] for side in ("first", "second")): x
-        for x in lines
-        if x["verdict"] == "not told apart"
-    }
+    adjusted = multipletests([line["p"] for line in lines], method="holm")[1]  # over the column, as with -c
+    found = {pair_of(x): (x, p) for x, p in zip(lines, adjusted, strict=True) if p >= 0.05}
     assert found.keys() == stated.keys()
     for pair, (difference, p) in stated.items():
-        assert round(abs(found[pair]["difference"]), 4) == difference
-        assert found[pair]["adjusted_p"] == pytest.approx(p, rel=0.03)
+        assert round(abs(found[pair][0]["difference"]), 4) == difference
+        assert found[pair][1] == pytest.approx(p, rel=0.03)
+    if column in ("CIDEr", "ROUGE-L"):  # the others are resampled for a long time
+        entries = sorted((root / ENTRIES).iterdir())
+        alone = capbench("compare", *entries, "-c", column, "--json").data["lines"]
+        assert [(pair_of(x), x["p"]) for x in alone] == [(pair_of(x), x["p"]) for x in lines]
+        assert [x["adjusted_p"] for x in alone] == pytest.approx(adjusted)
+        assert {pair_of(x) for x in alone if x["verdict"] == "not told apart"} == stated.keys()
+
+
+def test_five_more_pairs_are_not_told_apart_where_all_columns_are_one_table(committed):
+    shy = [line for line in committed if line["verdict"] == "not told apart"]
+    more = {
+        ("CIDEr", "Shetty", "Dai"), ("BLEU-2", "Shetty", "Dai"), ("ROUGE-L", "Mun", "Liu"), ("METEOR", "Mun", "Liu"),
+        ("ROUGE-L", "Vinyals", "Dai"),
+    }  # fmt: skip
+    found = {(line["label"], pair_of(line)): line["adjusted_p"] for line in shy}
+    wanted = {(column, frozenset(pair)) for column, *pair in more}
+    assert wanted <= found.keys()
+    assert len(found) == 8 + 5
+    assert (min(found[key] for key in wanted), max(found[key] for key in wanted)) == pytest.approx(
+        (0.057, 0.099), abs=5e-4
+    )
 
 
 def test_runs_of_other_images_are_refused_with_4(capbench, runs):
@@ -92,6 +138,9 @@ def test_runs_of_other_images_are_refused_with_4(capbench, runs):
         (["compare", "latest", "latest", "-c", "cidre"], 2, "no column is called 'cidre'"),
         (["compare", "latest", "latest", "--resamples", "1"], 2, "--resamples"),
         (["regress", "nowhere", "latest"], 2, "no run is called 'nowhere'"),
+        (["regress", "nowhere", "latest"], 2, "write the first baseline: --update-baseline"),
+        (["regress", "nowhere", "latest", "--junit", "."], 2, "is a folder"),
+        (["regress", __file__ + "/base", "latest", "--update-baseline"], 2, "cannot make the folder"),
         (["regress", ".", "nothing"], 2, "no run is called 'nothing'"),
         (["regress", "latest", "latest", "--allow", "cider"], 2, "cannot read --allow cider"),
         (["regress", "latest", "latest", "--allow", "cider=x"], 2, "cannot read --allow cider=x"),
@@ -137,6 +186,20 @@ def test_a_baseline_from_nothing_to_a_regression(capbench, runs, monkeypatch):
     assert "| worse " in done.out
     assert capbench("regress", "base", bad).code == 0
     assert json.loads((runs / "base" / "run.json").read_text())["label"] == "speaker-miscount"
+
+
+@pytest.mark.parametrize("kept", [None, 40], ids=["gone", "cut"])
+@pytest.mark.parametrize("file", ["summary.json", "scores.parquet"])
+def test_a_damaged_baseline_is_wrong_data_and_not_worse(capbench, runs, file, kept):
+    good = next(p for p in (runs / "runs").rglob("speaker-*") if "miscount" not in p.name and "invent" not in p.name)
+    assert capbench("regress", "base", good, "--update-baseline").code == 0
+    path = runs / "base" / file
+    data = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(data[:kept])
+    done = capbench("regress", "base", good)
+    assert (done.code, f"cannot read {Path('base', file)}" in done.err) == (4, True), done.err
 
 
 def test_a_baseline_that_is_of_no_use_can_be_replaced(capbench, runs):

@@ -1,11 +1,9 @@
 """A run that is killed at a random moment and started again ends as one that was left alone."""
 
 import json
-import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -35,10 +33,10 @@ def program(tmp_path):
     return path
 
 
-def command(folder, program):
+def words_of(folder, program):
     captioner = f"command(program={f'{sys.executable} {program}'!r}, batch=3)"
     words = ["run", captioner, "-b", "scenes(n=42, seed=3)", "--runs", str(folder), "--backend", "clip=scenes"]
-    return [sys.executable, "-m", "capbench", *words, *(word for metric in METRICS for word in ("-m", metric))]
+    return [*words, *(word for metric in METRICS for word in ("-m", metric))]
 
 
 def contents(folder):
@@ -64,11 +62,12 @@ def state(folder):
 
 
 @pytest.mark.slow
-def test_killed_runs_end_like_an_undisturbed_one(tmp_path, program):
-    environment = {**os.environ, "CAPBENCH_CACHE": str(tmp_path / "cache")}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": environment}
+def test_killed_runs_end_like_an_undisturbed_one(tmp_path, program, life, monkeypatch):
+    monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "cache"))
+    assert life(words_of(tmp_path / "first", program)) == 0  # from here on nothing is imported any more
+    shutil.rmtree(tmp_path / "cache")
     begun = time.monotonic()
-    subprocess.run(command(tmp_path / "calm", program), check=True, **quiet)
+    assert life(words_of(tmp_path / "calm", program)) == 0
     length = time.monotonic() - begun
     calm = contents(tmp_path / "calm")
     assert {Path(name).name for name in calm} == {
@@ -83,12 +82,9 @@ def test_killed_runs_end_like_an_undisturbed_one(tmp_path, program):
     for number in range(KILLS):
         shutil.rmtree(tmp_path / "cache")
         folder = tmp_path / f"killed-{number}"
-        process = subprocess.Popen(command(folder, program), start_new_session=True, **quiet)
-        time.sleep(draw.uniform(0.15, 1.0) * length)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        life(words_of(folder, program), lambda: time.sleep(draw.uniform(0.1, 1.0) * length))
         states.append(state(folder))
-        subprocess.run(command(folder, program), check=True, **quiet)
+        assert life(words_of(folder, program)) == 0
         assert contents(folder) == calm
     print(states)
     # the kills hit what they are meant to hit: runs that had begun and had not ended
@@ -97,7 +93,7 @@ def test_killed_runs_end_like_an_undisturbed_one(tmp_path, program):
 
 
 def test_half_a_line_is_cut_off_and_the_run_goes_on(tmp_path, program):
-    words = command(tmp_path / "runs", program)
+    words = [sys.executable, "-m", "capbench", *words_of(tmp_path / "runs", program)]
     subprocess.run(words, check=True, capture_output=True)
     calm = contents(tmp_path / "runs")
     record = next((tmp_path / "runs").rglob("run.json"))

@@ -29,6 +29,7 @@ def photographs(shared, tmp_path_factory):
     return [reference(folder / row["image"]) for row in rows], [row["captions"][0] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_the_export_of_a_trained_encoder_gives_its_cosines(tiny, shared, photographs, tmp_path):
     tiny("open_clip_folder")

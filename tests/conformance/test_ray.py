@@ -15,7 +15,7 @@ from capbench.errors import CapbenchError
 from capbench.needs import Captions, Images, Vectors
 from capbench.types import Generation, ImageRef, Request
 
-pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]  # Ray warns of much in its own code
+pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray warns of much itself
 
 # Says what it was asked, so that a caption that lands at another id shows.
 CAPTIONER = """

@@ -47,6 +47,7 @@ def set_up(name, folder):
 RUNNABLE = [page for page in PAGES if any(language in ("sh", "python") for language, _, _ in blocks(page))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_code_of_a_page_runs(page, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -45,27 +45,36 @@ def step(command, folder, environment):
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def checkout(tmp_path, clean_environment):
-    """A repository with the page's captioner and its baseline, and the environment of a runner."""
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, clean_environment):
+    """The page's captioner and its baseline, as somebody made and committed them."""
+    folder = tmp_path_factory.mktemp("repository")
     for options, text in blocks("python"):
         if options == "file=my_model.py":
-            (tmp_path / "my_model.py").write_text(text)
-    environment = {**clean_environment, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
-    local = {k: v for k, v in environment.items() if not k.startswith("GITHUB")}
+            (folder / "my_model.py").write_text(text)
     commands = [line for _, text in blocks("sh") for line in text.splitlines()]
     for command in ("pip install capbench", *commands):
-        done = step(command, tmp_path, local)
+        done = step(command, folder, clean_environment)
         assert done.returncode == 0, done.stderr
         assert "::" not in done.stdout
-    assert sorted(p.name for p in (tmp_path / "baselines").iterdir()) == [
+    assert sorted(p.name for p in (folder / "baselines").iterdir()) == [
         "run.json",
         "scores.parquet",
         "summary.json",
         "tags.parquet",
     ]
-    shutil.rmtree(tmp_path / "runs")  # as in a fresh checkout
-    return tmp_path, environment
+    return folder
+
+
+@pytest.fixture
+def checkout(repository, tmp_path, clean_environment):
+    """A fresh checkout of it, and the environment of a runner."""
+    shutil.copytree(repository, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
+    return tmp_path, {
+        **clean_environment,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -128,13 +129,30 @@ def test_what_is_no_cache_is_refused_with_a_cure(tmp_path):
         pass
     assert "rm " in str(caught.value)
     for path in (garbage / "below" / "values.sqlite", tmp_path):
-        with pytest.raises(BadData, match="cannot be made"), open_cache(path):
-            pass
+        with open_cache(path) as cache:
+            assert cache.get([]) == {}  # whoever keeps nothing needs none
+            for use in (lambda: cache.get([key("x")]), lambda: cache.put("k", "b", {key("x"): b""}), cache.require):
+                with pytest.raises(BadData, match="cannot be made"):
+                    use()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of a process")
+def test_a_cache_that_may_not_grow_is_not_to_be_removed(place):
+    with open_cache(place) as cache:
+        cache.put("k", "b", {key("x"): b"paid for"})
+    limited = f"ulimit -f 8; exec {sys.executable} -c '{ENDLESS}' {place}"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert "CAPBENCH_CACHE" in done.stderr
+    assert "rm " not in done.stderr
+    with open_cache(place) as cache:
+        assert cache.get([key("x")]) == {key("x"): b"paid for"}
 
 
 def test_its_place_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPBENCH_CACHE", str(tmp_path / "own"))
     assert cache_file() == tmp_path / "own" / "values.sqlite"
+    monkeypatch.setenv("CAPBENCH_CACHE", "~/kept")
+    assert cache_file() == Path.home() / "kept" / "values.sqlite"
     monkeypatch.setenv("CAPBENCH_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_file() == tmp_path / "xdg" / "capbench" / "values.sqlite"

@@ -133,5 +133,12 @@ def test_a_wrong_target_is_refused(tmp_path):
         export.results(run_of([]), "flickr")
 
 
+def test_the_folder_of_the_target_is_made(tmp_path):
+    found = export.results(run_of([Caption("1", "x")]))
+    for name, inside in (("a/x.json", ""), ("b/x.zip", "captions_val2014_x_results.json")):
+        export.write(found, tmp_path / name, inside)
+        assert (tmp_path / name).is_file()
+
+
 def test_the_command_offers_every_form():
     assert export_command.FORMS == export.FORMS

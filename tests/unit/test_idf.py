@@ -172,6 +172,14 @@ def test_what_cannot_be_written_is_said(table, tmp_path):
         with pytest.raises(UsageError, match="cannot write"):
             idf.write(table, path)
     assert not list(tmp_path.iterdir())
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="it is no file"):
+        idf.write(table, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("there")
+    idf.write(table, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert idf.read(tmp_path / "there").digest == table.digest
 
 
 def test_another_tokenizers_file_is_refused(table, tmp_path):

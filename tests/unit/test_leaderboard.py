@@ -127,6 +127,13 @@ def test_a_run_without_the_number_comes_last(tmp_path):
     assert interval(board.lines[2].cells[0]) == "unscored (200)"
 
 
+def test_systems_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for i, name in enumerate(("results", "results", "other")):
+        make_run(tmp_path, name, one(BASE + i), folder=f"{name}-{i}")
+    (board,) = gather([tmp_path])
+    assert places(board) == [("other", 1), ("results-1", 2), ("results-0", 3)]
+
+
 def test_numbers_with_other_signatures_stand_in_another_table(tmp_path):
     make_run(tmp_path, "a", one(BASE))
     make_run(tmp_path, "b", one(BASE, "clipscore|encoder:other|v:1"))

@@ -209,7 +209,7 @@ def test_other_kinds_of_file_are_named(write):
         read(write("[]"))
     with pytest.raises(BadData, match="no records"):
         read(write("id,caption\n"))
-    with pytest.raises(BadData, match="id_field"):
+    with pytest.raises(BadData, match="write id,caption above it"):
         read(write("just some words\nand more\n"))
     with pytest.raises(MissingPart):
         read("no-such-file.json")

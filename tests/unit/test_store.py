@@ -96,6 +96,18 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
     assert path.read_bytes() == b"new"
 
 
+@pytest.mark.parametrize(("there", "left"), [(True, b"printed, written"), (False, b"written")])
+def test_what_stdout_goes_to_is_added_to_only_where_there_is_a_stdout(tmp_path, monkeypatch, there, left):
+    path = tmp_path / "out"
+    with path.open("wb", buffering=0) as out:
+        out.write(b"printed, ")
+        monkeypatch.setattr(store, "STDOUT", out.fileno())
+        if not there:
+            monkeypatch.setattr(store.sys, "__stdout__", None)
+        store.write_file(path, b"written")
+    assert path.read_bytes() == left
+
+
 def test_the_record_comes_back(tmp_path):
     made = record(
         label="odd \udc80 label \u2028",
