@@ -75,7 +75,10 @@ def grid(captioner: str, words: Iterable[str] | Mapping[str, Sequence[Any]], gen
         UsageError: a word that cannot be read, an unknown or ambiguous name, a value of another type, one given twice.
     """
     spec = captioner_spec(captioner)
-    named = list(words.items()) if isinstance(words, Mapping) else [named_values(word) for word in words]
+    if isinstance(words, Mapping):  # a text of Python's is itself, also one that could be read as a literal
+        named = [(name, [repr(v) if isinstance(v, str) else v for v in values]) for name, values in words.items()]
+    else:
+        named = [named_values(word) for word in words]
     if not named:
         raise UsageError("nothing varies", HOW)
     axes = [axis(spec, name, values) for name, values in named]

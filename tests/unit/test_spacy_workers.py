@@ -106,7 +106,8 @@ def test_neither_batch_nor_workers_are_in_the_signature_and_both_are_checked():
 
 # a script without an "if __name__" of its own
 SCRIPT = """
-import sys
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where these tests run in the background
 from capbench.backends.spacy_parser import SpacyParser, workers
 workers.WORTH = workers.PIECE = 1
 with SpacyParser(workers=2).open("cpu") as session:

@@ -1,7 +1,7 @@
 """How the values of a sweep are written, what grid they make, and what is refused."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capbench.captioners.baselines import Nearest
@@ -64,6 +64,7 @@ def test_lists_hold_together():
 
 
 @settings(deadline=None)
+@example(["''", "'5'", "5", "[1]"])
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, unique=True, max_size=4))
 def test_every_text_can_be_given_as_python_writes_it(texts):
     made = grid("speaker", ["prompt=" + ",".join(map(repr, texts))], Generation())
