@@ -113,7 +113,7 @@ def speed(args):
     sets = [(row["outputs"][SYSTEM], refs[row["image_id"]]) for row in said]
     words = vocabulary("auto")
     found = pipeline.find(args.pipeline)
-    with SpacyParser(args.pipeline).open("cpu") as session:
+    with SpacyParser(args.pipeline, workers=1).open("cpu") as session:
         whole = spacy.load(found.folder)
         plain = Trees(whole)
         sides = {
