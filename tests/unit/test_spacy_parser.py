@@ -236,9 +236,11 @@ def test_a_missing_pipeline_is_named_with_the_command_that_gets_it():
         pass
 
 
-def test_a_missing_spacy_is_named_with_the_command_that_gets_it(monkeypatch):
-    monkeypatch.setattr("capbench.backends.spacy_parser.find_spec", lambda _: None)
-    assert SpacyParser().check().cure == "pip install 'capbench[elements]'"
+@pytest.mark.parametrize("name", ["spacy", "threadpoolctl"])
+def test_a_missing_library_is_named_with_the_command_that_gets_it(monkeypatch, name):
+    monkeypatch.setattr("capbench.libraries.missing", lambda names: [one for one in names if one == name])
+    problem = SpacyParser().check()
+    assert (problem.what, problem.cure) == (f"{name} not installed", "pip install 'capbench[elements]'")
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from capbench.backends.spacy_parser import pipeline
+from capbench.backends.spacy_parser.tagging import Labels, Tagging, taken_over
+from capbench.backends.spacy_parser.trees import Trees
 
 spacy = pytest.importorskip("spacy", reason="pip install 'capbench[elements]': these tests run its pipeline")
 
-from capbench.backends.spacy_parser import products  # noqa: E402 -- needs spaCy
-from capbench.backends.spacy_parser.tagging import Labels, Tagging, taken_over  # noqa: E402
-from capbench.backends.spacy_parser.trees import Trees  # noqa: E402
+from capbench.backends.spacy_parser import products  # noqa: E402 -- it imports spaCy's library of models
 
 TEXTS = [
     "There is a dog on the mat .", "there are two men who do not have hats", "A man does a trick, and it is gonna rain",
@@ -124,6 +124,20 @@ def test_where_a_products_rows_are_not_steady_spacys_own_are_used(monkeypatch):
     monkeypatch.setattr(products, "in_blocks", lambda *_: pytest.fail("multiplied by numpy all the same"))
     x = np.ones((3, 4), np.float32)
     np.testing.assert_array_equal(products.SteadyOps().gemm(x, x, trans2=True), np.full((3, 3), 4))
+
+
+def test_where_they_are_steady_numpys_are_used_of_a_layers_form_alone(monkeypatch):
+    tried, used, plain = [], [], products.in_blocks
+    monkeypatch.setattr(products, "is_steady", lambda *shape: tried.append(shape) or True)
+    monkeypatch.setattr(products, "in_blocks", lambda *given: used.append(len(given[0])) or plain(*given))
+    x, y = np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((2, 4), np.float32)
+    ops = products.SteadyOps()
+    for given in (x, np.asfortranarray(x)):
+        np.testing.assert_array_equal(ops.gemm(given, y, trans2=True), [[6, 6], [22, 22], [38, 38]])
+    assert (tried, used) == ([(4, 2)], [3, 3])
+    np.testing.assert_array_equal(ops.gemm(x, np.ascontiguousarray(y.T)), [[6, 6], [22, 22], [38, 38]])
+    np.testing.assert_array_equal(ops.gemm(x, x, trans1=True), x.T @ x)
+    assert len(used) == 2
 
 
 def test_the_models_of_the_pipeline_multiply_so(trees):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import ClassVar
 
 from capbench.backends.spacy_parser import pipeline, words
@@ -15,6 +14,7 @@ from capbench.backends.spacy_parser.rules import elements
 from capbench.backends.spacy_parser.trees import Trees
 from capbench.backends.spacy_parser.workers import MOST, Workers, cores
 from capbench.errors import MissingPart, UsageError
+from capbench.libraries import libraries_problem
 from capbench.protocols import Elements, Problem
 from capbench.types import Failure
 
@@ -59,8 +59,9 @@ class SpacyParser:
 
     def check(self) -> Problem | None:
         """Whether spaCy and the pipeline are there, and the pipeline is what its name and version say."""
-        if find_spec("spacy") is None:
-            return Problem("spacy is not installed", pipeline.INSTALL)
+        lacking = libraries_problem(["spacy", "threadpoolctl"], pipeline.INSTALL)
+        if lacking is not None:
+            return lacking
         try:
             found = pipeline.find(self.pipeline)
         except MissingPart as error:

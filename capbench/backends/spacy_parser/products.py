@@ -26,10 +26,11 @@ class SteadyOps(NumpyOps):  # type: ignore[misc]  # thinc's class is untyped
         self._steady: dict[tuple[int, ...], bool] = {}
 
     def gemm(self, x: Any, y: Any, *, out: Any = None, trans1: bool = False, trans2: bool = False) -> Any:
-        """The product of x and y, each transposed if asked."""
-        weights = y.T if trans2 else y
-        if trans1 or x.dtype != np.float32 or not self._is_steady(weights.shape):
+        """The product of x and y, each transposed if asked: numpy's where only y is, as in the layers of a model."""
+        weights = y.T
+        if trans1 or not trans2 or x.dtype != np.float32 or not self._is_steady(weights.shape):
             return super().gemm(x, y, out=out, trans1=trans1, trans2=trans2)
+        x, weights = self.as_contig(x), self.as_contig(y).T  # laid out as those that were tried
         if out is None:
             out = np.empty((len(x), weights.shape[1]), np.float32)
         with self._threads.limit(limits=1):
